@@ -1,0 +1,50 @@
+"""What the data are: numpy values with quantity, place, time and history. No files, no methods."""
+
+from bolus.core.arrays import Affine, Curve, Curves, MaskVolume, Volume, read_only
+from bolus.core.cohort import SessionKey
+from bolus.core.curves import ArterialInput
+from bolus.core.geometry import Grid
+from bolus.core.maps import FitStatus, MapSet, ParameterMap
+from bolus.core.provenance import Provenance, Step
+from bolus.core.quantities import (
+    CONCENTRATION,
+    DELTA_R2S,
+    NOT_LISTED,
+    QUANTITIES,
+    SIGNAL,
+    Quantity,
+)
+from bolus.core.randomness import stream
+from bolus.core.regions import LabelMap, Mask
+from bolus.core.series import PerfusionSeries
+from bolus.core.timing import Acquisition, Assumed, TimeAxis
+
+__all__ = [
+    "CONCENTRATION",
+    "DELTA_R2S",
+    "NOT_LISTED",
+    "QUANTITIES",
+    "SIGNAL",
+    "Acquisition",
+    "Affine",
+    "ArterialInput",
+    "Assumed",
+    "Curve",
+    "Curves",
+    "FitStatus",
+    "Grid",
+    "LabelMap",
+    "MapSet",
+    "Mask",
+    "MaskVolume",
+    "ParameterMap",
+    "PerfusionSeries",
+    "Provenance",
+    "Quantity",
+    "SessionKey",
+    "Step",
+    "TimeAxis",
+    "Volume",
+    "read_only",
+    "stream",
+]

@@ -1,0 +1,91 @@
+"""Where voxels lie: one RAS+ affine in millimetres."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.core.arrays import Affine, read_only
+from bolus.errors import Code, GeometryError
+
+_TOLERANCE_MM = 0.05
+"""Voxel centres of one grid lie no further apart than this: header rounding, not anatomy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grid:
+    """Shape in voxels and the RAS+ affine from voxel indices to millimetres.
+
+    Raises:
+        GeometryError: the affine is not finite, is singular, or has absurd voxel sizes.
+
+    Example:
+        >>> grid = Grid(shape=(4, 4, 2), affine=np.diag([2.0, 2.0, 5.0, 1.0]))
+        >>> round(grid.voxel_volume_ml, 6)
+        0.02
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise GeometryError(
+                Code.GRID_INVALID,
+                f"the affine is not a finite 4 x 4 matrix (shape {affine.shape})",
+                mend="rewrite the image with a valid sform or qform",
+            )
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        volume = abs(np.linalg.det(affine[:3, :3]))
+        if sizes.min() < 0.01 or sizes.max() > 200 or volume < 0.1 * np.prod(sizes):
+            raise GeometryError(
+                Code.GRID_INVALID,
+                f"voxel sizes {sizes[0]:.4g} x {sizes[1]:.4g} x {sizes[2]:.4g} mm "
+                f"({volume:.3g} mm3) cannot be right",
+                mend="rewrite the image with its voxel sizes in mm",
+            )
+        object.__setattr__(self, "affine", read_only(affine))
+
+    @property
+    def voxel_sizes_mm(self) -> tuple[float, float, float]:
+        """Edge lengths [mm]."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel [mL]."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    def centres_mm(self, indices: np.ndarray) -> np.ndarray:
+        """Return the RAS+ positions [mm] of voxel indices of shape (n, 3)."""
+        return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    def distance_mm(self, other: "Grid") -> float:
+        """Return how far apart the same corner voxel of both grids lies at most [mm]."""
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
+        gap = self.centres_mm(corners) - other.centres_mm(corners)
+        return float(np.linalg.norm(gap, axis=1).max())
+
+    def require_match(self, other: "Grid", *, what: str) -> None:
+        """Raise unless `other` is this grid.
+
+        Args:
+            other: the grid that came.
+            what: what lies on it, for the message.
+
+        Raises:
+            GeometryError: other shape, or a voxel centre more than 0.05 mm away.
+        """
+        if self.shape != other.shape:
+            raise GeometryError(
+                Code.GRID_MISMATCH,
+                f"{what} has {other.shape} voxels where {self.shape} are needed",
+                mend="resample it onto the grid of the series",
+            )
+        if (gap := self.distance_mm(other)) > _TOLERANCE_MM:
+            raise GeometryError(
+                Code.GRID_MISMATCH,
+                f"{what} lies up to {gap:.3g} mm away from the series (same shape, other affine)",
+                mend="resample it onto the grid of the series",
+            )

@@ -1,0 +1,87 @@
+"""The one dynamic-image type, from signal to concentration."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Shaped
+
+from bolus.core.arrays import Curves, read_only
+from bolus.core.geometry import Grid
+from bolus.core.provenance import Provenance, Step
+from bolus.core.quantities import Quantity
+from bolus.core.regions import Mask
+from bolus.core.timing import Acquisition, TimeAxis
+from bolus.errors import Code, GeometryError, QuantityError, TimingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PerfusionSeries:
+    """Values x y z t with what they mean, where and when they were taken, and their history.
+
+    Raises:
+        GeometryError: the spatial shape is not that of the grid.
+        TimingError: the number of frames is not that of the times.
+    """
+
+    values: Shaped[np.ndarray, "x y z t"]
+    quantity: Quantity
+    grid: Grid
+    time: TimeAxis
+    acquisition: Acquisition
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        if self.values.shape[:-1] != self.grid.shape:
+            raise GeometryError(
+                Code.GRID_MISMATCH,
+                f"values have shape {self.values.shape[:-1]} where the grid has {self.grid.shape}",
+                mend="give the array and the grid of the same image",
+            )
+        if self.values.shape[-1] != len(self.time):
+            raise TimingError(
+                Code.TIME_INVALID,
+                f"{self.values.shape[-1]} frames but {len(self.time)} times",
+                mend="give one time per frame",
+            )
+        object.__setattr__(self, "values", read_only(self.values))
+
+    def require(self, quantity: Quantity) -> "PerfusionSeries":
+        """Return self.
+
+        Raises:
+            QuantityError: the values are another quantity.
+        """
+        if self.quantity.key != quantity.key:
+            raise QuantityError(
+                Code.QUANTITY_WRONG,
+                f"expected a series of {quantity.symbol} [{quantity.unit}], "
+                f"got {self.quantity.symbol} [{self.quantity.unit}]",
+                mend=f"convert the series to {quantity.name} first",
+            )
+        return self
+
+    def curves(self, mask: Mask) -> Curves:
+        """Return the curves of a mask as (voxels, t), float64, in C order of the voxels."""
+        self.grid.require_match(mask.grid, what=f"the {mask.name} mask")
+        return np.asarray(self.values[mask.values], dtype=np.float64)
+
+    def mean_curve(self, mask: Mask) -> np.ndarray:
+        """Return the mean curve (t,) of a mask over its finite voxels.
+
+        Raises:
+            GeometryError: the mask is empty.
+        """
+        curves = self.curves(mask.require_some())
+        finite = np.isfinite(curves).all(axis=1)
+        return np.asarray(curves[finite].mean(axis=0))
+
+    def derive(self, values: np.ndarray, quantity: Quantity, step: Step) -> "PerfusionSeries":
+        """Return new values on the same grid and times, with one more step of history."""
+        return PerfusionSeries(
+            values=values,
+            quantity=quantity,
+            grid=self.grid,
+            time=self.time,
+            acquisition=self.acquisition,
+            provenance=self.provenance.then(step),
+        )

@@ -1,0 +1,1 @@
+"""The outside and the core types: NIfTI, BIDS, tables, receipts."""

@@ -1,0 +1,1 @@
+"""Two arrays in, a number out: how far an estimate is from the truth."""

@@ -1,0 +1,1 @@
+"""Perfusion physics: signal to rate, artery, deconvolution, leakage, maps."""

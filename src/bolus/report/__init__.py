@@ -1,0 +1,1 @@
+"""Results a neuroradiologist reads in two minutes."""

@@ -1,0 +1,1 @@
+"""Data whose answer is known."""

@@ -1,1 +1,5 @@
-"""Arguments to configuration to workflow."""
+"""Arguments to configuration to workflow; errors to one line and an exit code."""
+
+from bolus.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,5 @@
+"""`python -m bolus` is the command `bolus`."""
+
+from bolus.cli import main
+
+main()

@@ -1,0 +1,54 @@
+"""Progress bars on stderr, for anything that takes more than a moment."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from bolus.workflows.progress import Progress, silent
+
+@contextlib.contextmanager
+def progress_bars(*, shown: bool) -> Iterator[Progress]:
+    """Yield a function that draws one bar per stage on stderr; plain lines where that is a file."""
+    if not shown:
+        yield silent
+        return
+    if not sys.stderr.isatty():
+        yield _plain_lines()
+        return
+    from rich.console import Console  # noqa: PLC0415 - `bolus --help` needs none of it
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.progress import Progress as Bars  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield show
+
+
+def _plain_lines() -> Progress:
+    """Write each stage once: a log file wants no moving bars."""
+    seen: set[str] = set()
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            sys.stderr.write(f"{stage} ...\n")
+            sys.stderr.flush()
+
+    return show

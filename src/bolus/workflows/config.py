@@ -1,0 +1,139 @@
+"""Settings of a run: strict TOML, checked here and unpacked here; nothing below takes a config."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bolus.errors import Code, ConfigError
+
+Seconds = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Section(BaseModel):
+    """Unknown keys are errors; values are not changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class AcquisitionSettings(_Section):
+    """What the scanner did; states what the sidecar does not, and wins over it."""
+
+    echo_time_s: Seconds | None = None
+    repetition_time_s: Seconds | None = None
+    flip_angle_deg: Annotated[float, Field(gt=0, le=180)] | None = None
+    field_strength_t: Annotated[float, Field(gt=0, le=12)] | None = None
+    contrast_agent: str | None = None
+    contrast_dose_mmol_per_kg: Annotated[float, Field(ge=0, le=1)] | None = None
+    preload_dose_mmol_per_kg: Annotated[float, Field(ge=0, le=1)] | None = None
+    injection_rate_ml_per_s: Annotated[float, Field(gt=0, le=20)] | None = None
+
+
+class PatientSettings(_Section):
+    """What was measured in the patient. Absent: the literature's value, shown as assumed."""
+
+    haematocrit_large_vessels: Fraction | None = None
+    haematocrit_small_vessels: Fraction | None = None
+
+
+class DscSettings(_Section):
+    """How a DSC series becomes maps."""
+
+    motion_correction: bool = True
+    flow_method: Literal["vascular", "ssvd", "csvd", "osvd", "tikhonov"] = "vascular"
+    leakage_correction: Literal["bsw", "bidirectional", "none"] = "bidirectional"
+    aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class BurdenSettings(_Section):
+    """Fractional tumour burden: nCBV below `low`, between, and above `high`."""
+
+    low: Annotated[float, Field(gt=0)] = 1.0
+    high: Annotated[float, Field(gt=0)] = 1.75
+
+
+class Config(_Section):
+    """The whole file. Every section and every key may be left out."""
+
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    patient: PatientSettings = PatientSettings()
+    dsc: DscSettings = DscSettings()
+    burden: BurdenSettings = BurdenSettings()
+
+
+def read_config(path: Path | None) -> Config:
+    """Read a settings file, or return the settings of an empty one.
+
+    Raises:
+        ConfigError: not TOML, an unknown key (with a hint), or a value that is not allowed.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            Code.FILE_MISSING,
+            "the settings file does not exist",
+            mend="check --config",
+            where=str(path),
+        ) from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(
+            Code.CONFIG_UNREADABLE,
+            f"not a text file ({error.__class__.__name__})",
+            mend="give a TOML file; see docs/reference/config.md",
+            where=str(path),
+        ) from None
+    try:
+        return parse_config(text)
+    except ConfigError as error:
+        raise error.at(path) from None
+
+
+def parse_config(text: str) -> Config:
+    """Check settings written in TOML.
+
+    Raises:
+        ConfigError: see `read_config`.
+
+    Example:
+        >>> parse_config('dsc.flow_method = "osvd"').dsc.flow_method
+        'osvd'
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            Code.CONFIG_UNREADABLE, f"not TOML: {error}", mend="see docs/reference/config.md"
+        ) from None
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error) from None
+
+
+def known_keys() -> tuple[str, ...]:
+    """Return every setting as `section.key`."""
+    return tuple(
+        f"{section}.{key}"
+        for section, field in Config.model_fields.items()
+        for key in type(field.default).model_fields
+    )
+
+
+def _explained(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        names = (*known_keys(), *Config.model_fields)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+        hint = f"did you mean {close[0]}?" if close else "see docs/reference/config.md"
+        return ConfigError(Code.CONFIG_UNKNOWN_KEY, f"{name} is not a setting", mend=hint)
+    came = f", got {first['input']!r}" if not isinstance(first["input"], dict) else ""
+    return ConfigError(
+        Code.CONFIG_INVALID, f"{name}: {first['msg']}{came}", mend="see docs/reference/config.md"
+    )

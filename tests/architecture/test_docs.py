@@ -1,0 +1,65 @@
+"""What the documentation shows runs, and names options that exist."""
+
+import re
+
+import pytest
+import typer.main
+from source import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+
+
+def _page(path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _blocks(path, language: str) -> list[str]:
+    return [
+        body for kind, body in FENCE.findall(path.read_text(encoding="utf-8")) if kind == language
+    ]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if _blocks(p, "python")], ids=_page)
+def test_python_blocks_run(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "docs"}
+
+    for block in _blocks(path, "python"):
+        exec(compile(block, str(path), "exec"), names)
+
+
+def _commands(path) -> list[str]:
+    lines = "\n".join(_blocks(path, "console") + _blocks(path, "bash")).replace("\\\n", " ")
+    return [m.group(1) for m in re.finditer(r"^\$? ?(bolus(?: .*)?)$", lines, re.M)]
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if _commands(p)], ids=_page)
+def test_commands_and_options_exist(path):
+    from bolus.cli import app
+
+    group = typer.main.get_command(app)
+    for line in _commands(path):
+        words = line.split(" #")[0].split()[1:]
+        name = next((w for w in words if not w.startswith("-")), None)
+        command = group.commands.get(name) if name else group
+        assert command is not None, line
+        known = {
+            o for c in (group, command) for p in c.params for o in (*p.opts, *p.secondary_opts)
+        }
+        asked = {w.split("=")[0] for w in words if w.startswith("--")}
+        assert asked <= known | {"--help"}, line
+
+
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_page)
+def test_links_between_pages_resolve(path):
+    broken = [
+        target
+        for target in LINK.findall(path.read_text(encoding="utf-8"))
+        if not (path.parent / target).exists()
+    ]
+
+    assert broken == []

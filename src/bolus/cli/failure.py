@@ -83,9 +83,9 @@ def as_bolus_error(error: Exception) -> BolusError | None:
             Code.MEMORY, "not enough memory", mend="close other programs or use a larger machine"
         )
     if isinstance(error, OSError):
-        from bolus.io import resource_error  # noqa: PLC0415 - the CLI starts without io
+        from bolus.io.access import os_failure
 
-        return resource_error(error)
+        return os_failure(error, error.filename or "output")
     return None
 
 

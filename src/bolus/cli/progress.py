@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bolus.workflows.progress import Progress, silent
 
+
 @contextlib.contextmanager
 def progress_bars(*, shown: bool) -> Iterator[Progress]:
     """Yield a function that draws one bar per stage on stderr; plain lines where that is a file."""
@@ -15,14 +16,14 @@ def progress_bars(*, shown: bool) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _plain_lines()
         return
-    from rich.console import Console  # noqa: PLC0415 - `bolus --help` needs none of it
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         TextColumn,
         TimeElapsedColumn,
     )
-    from rich.progress import Progress as Bars  # noqa: PLC0415
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description:<28}"),
@@ -45,7 +46,7 @@ def _plain_lines() -> Progress:
     """Write each stage once: a log file wants no moving bars."""
     seen: set[str] = set()
 
-    def show(stage: str, done: int, total: int) -> None:
+    def show(stage: str, _done: int, _total: int) -> None:
         if stage not in seen:
             seen.add(stage)
             sys.stderr.write(f"{stage} ...\n")

@@ -1,1 +1,21 @@
-"""Two arrays in, a number out: how far an estimate is from the truth."""
+"""Two arrays become a number: agreement, intervals, overlap. No images, no files."""
+
+from bolus.metrics.agreement import (
+    Agreement,
+    BlandAltman,
+    Repeatability,
+    bland_altman,
+    concordance,
+    icc_2_1,
+    within_subject_cv,
+)
+
+__all__ = [
+    "Agreement",
+    "BlandAltman",
+    "Repeatability",
+    "bland_altman",
+    "concordance",
+    "icc_2_1",
+    "within_subject_cv",
+]

@@ -1,0 +1,60 @@
+"""The package as the reference harness calls it: times [s], flows [mL/100mL/min].
+
+Run: python ../shared/harness/harness.py --adapter benchmarks/harness_adapter.py
+Everything is one call into `bolus.quantify`; only units are converted here.
+"""
+
+# ruff: noqa: ARG001 - the harness fixes the arguments
+
+import numpy as np
+
+from bolus.quantify.deconvolution import Csvd, Deconvolver, Osvd, Ssvd, flow
+from bolus.quantify.leakage import Bsw
+from bolus.quantify.vascular import VascularModel
+
+PER_100ML = 100.0
+PER_MIN_100ML = 6000.0
+
+
+def dsc(t, tr, aif, C):
+    """CBV from the ratio of the areas, CBF by oSVD.
+
+    The vascular model is the better measure of flow, but not of this set: its curves were summed
+    frame by frame, which adds half a frame of AIF to every one (see docs/science/cbf.md), and a
+    model without that half frame reads it as flow.
+    """
+    area = np.trapezoid(C, t, axis=1) / np.trapezoid(aif, t)
+    return {"cbv": PER_100ML * area, "cbf": osvd(t, tr, aif, C)["cbf"]}
+
+
+def vascular(t, tr, aif, C):
+    fit = VascularModel()(C, aif, seconds=t)
+    return {
+        "cbf": PER_MIN_100ML * fit.flow_per_s,
+        "cbv": PER_100ML * fit.volume,
+        "mtt": fit.mtt_s,
+    }
+
+
+def csvd(t, tr, aif, C):
+    return _by(Csvd(), tr, aif, C)
+
+
+def ssvd(t, tr, aif, C):
+    return _by(Ssvd(), tr, aif, C)
+
+
+def osvd(t, tr, aif, C):
+    return _by(Osvd(), tr, aif, C)
+
+
+def bsw(t, tr, aif, C, ref_mask):
+    """The harness's bolus begins at 12 s, and every frame before it is baseline."""
+    arrival = max(2, int(np.searchsorted(t, 12.0)))
+    fit = Bsw()(C, C[ref_mask].mean(axis=0), seconds=t, baseline=slice(0, arrival))
+    return {"auc": fit.area, "k2": fit.k2}
+
+
+def _by(method: Deconvolver, tr, aif, C):
+    per_s, delay_s, _, _ = flow(C, aif, step_s=tr, method=method)
+    return {"cbf": PER_MIN_100ML * per_s, "tmax": delay_s}

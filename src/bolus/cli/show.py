@@ -1,0 +1,133 @@
+"""What a command prints when it is done: short lines, or one JSON object."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bolus import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from bolus.io import Difference
+    from bolus.report import DscFindings
+    from bolus.workflows.cohort import CohortOutcome
+    from bolus.workflows.curves import CurvesOutcome
+    from bolus.workflows.demo import DemoOutcome
+    from bolus.workflows.doctor import Check
+    from bolus.workflows.exam import ExamOutcome
+
+_KEYS = ("ncbv", "cbv", "cbf", "mtt")
+
+
+def demo(outcome: "DemoOutcome", *, as_json: bool) -> None:
+    """Print where the data, maps and report are, and how near the truth they came."""
+    facts = {
+        "dataset": str(outcome.dataset),
+        "maps": str(outcome.exam.report.parent),
+        "report": str(outcome.exam.report),
+        "truth": {row.region: {"truth": row.truth, "found": row.found} for row in outcome.checks},
+    }
+    lines = [f"Simulated patient  {outcome.dataset}", *_numbers(outcome.exam.findings)]
+    lines += ["", "Against the truth of the simulation (mean nCBV):"]
+    lines += [
+        f"  {row.region:<34} found {row.found:6.2f}   true {row.truth:6.2f}   "
+        f"{row.error_percent:+5.1f} %"
+        for row in outcome.checks
+    ]
+    _print(facts, [*lines, "", RESEARCH_USE, f"Report  {outcome.exam.report}"], as_json=as_json)
+
+
+def exam(outcome: "ExamOutcome", *, as_json: bool) -> None:
+    """Print the main numbers of one exam and where its report is."""
+    facts = {"report": str(outcome.report), "skipped": outcome.skipped}
+    if outcome.skipped:
+        lines = ["Already complete: same inputs, settings and version."]
+    else:
+        lines = _numbers(outcome.findings)
+    _print(facts, [*lines, "", RESEARCH_USE, f"Report  {outcome.report}"], as_json=as_json)
+
+
+def cohort(outcome: "CohortOutcome", out_dir: Path, *, as_json: bool) -> None:
+    """Print one line a session."""
+    facts = {
+        "output": str(out_dir),
+        "sessions": {
+            s.key.prefix: {
+                "report": str(s.report) if s.report else None,
+                "skipped": s.skipped,
+                "error": str(s.error) if s.error else None,
+            }
+            for s in outcome.sessions
+        },
+    }
+    lines = [
+        f"{s.key.prefix:<24} {s.error or ('complete already' if s.skipped else 'done')}"
+        for s in outcome.sessions
+    ]
+    done = len(outcome.sessions) - len(outcome.failed)
+    lines += ["", f"{done} of {len(outcome.sessions)} sessions in {out_dir}", RESEARCH_USE]
+    _print(facts, lines, as_json=as_json)
+
+
+def curves(outcome: "CurvesOutcome", *, as_json: bool) -> None:
+    """Print what the series looks like and where its curves are."""
+    facts = {
+        "curves": str(outcome.table),
+        "report": str(outcome.report),
+        "kind": outcome.kind,
+        "brain_ml": outcome.brain_ml,
+        "largest_displacement_mm": outcome.largest_displacement_mm,
+    }
+    lines = [
+        f"Series   {outcome.kind}",
+        f"Brain    {outcome.brain_ml:.0f} mL",
+        f"Motion   {outcome.motion_text}",
+        f"Curves   {outcome.table}",
+        f"Report   {outcome.report}",
+        RESEARCH_USE,
+    ]
+    _print(facts, lines, as_json=as_json)
+
+
+def differences(folder: Path, found: Sequence["Difference"], *, as_json: bool) -> None:
+    """Print every file that is not as its receipt says."""
+    facts = {
+        "folder": str(folder),
+        "complete": not found,
+        "differences": [{"kind": d.kind, "name": d.name} for d in found],
+    }
+    lines = [f"{d.kind:<8} {d.name}" for d in found] or [f"Complete and unchanged: {folder}"]
+    _print(facts, lines, as_json=as_json)
+
+
+def checks(found: Sequence["Check"], *, as_json: bool) -> None:
+    """Print one line a check, with the mend where one is needed."""
+    facts = {c.name: {"well": c.well, "found": c.found, "mend": c.mend} for c in found}
+    lines = [
+        f"{'ok  ' if c.well else 'LOOK'} {c.name:<16} {c.found}"
+        + ("" if c.well else f" - {c.mend}")
+        for c in found
+    ]
+    _print(facts, lines, as_json=as_json)
+
+
+def _numbers(findings: "DscFindings | None") -> list[str]:
+    """Return the region table a reader wants first."""
+    if findings is None:
+        return []
+    rows = [row for row in findings.regions if row.key in _KEYS]
+    if not rows:
+        return []
+    lines = ["", f"{'region':<34} {'quantity':<8} {'mean':>8}   95 % interval"]
+    lines += [
+        f"{row.region:<34} {row.key:<8} {row.mean:8.2f}   {row.low95:.2f} to {row.high95:.2f} "
+        f"{row.unit}"
+        for row in rows
+    ]
+    return lines
+
+
+def _print(facts: Mapping[str, object], lines: Sequence[str], *, as_json: bool) -> None:
+    typer.echo(json.dumps(facts, default=str) if as_json else "\n".join(lines).strip())

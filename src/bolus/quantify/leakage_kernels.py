@@ -1,0 +1,99 @@
+"""Compiled search for the vascular and the leakage term that explain a curve best."""
+
+import numba
+import numpy as np
+
+OK, NOT_FINITE, NO_SIGNAL = 0, 2, 3
+"""The numbers of `FitStatus`; compiled code knows no enumerations."""
+
+
+@numba.njit(cache=True, error_model="numpy")
+def search_pairs(  # type: ignore[no-untyped-def]
+    products, gram, scale_vascular, scale_leakage, area_leakage, errors, degrees, numbers, choice
+):
+    """Fill `numbers` and `choice` with the best pair of terms of every voxel.
+
+    Args:
+        products: (voxels, v + l + 2) curve times unit vascular terms, unit leakage terms,
+            quadrature weights, and itself.
+        gram: (v, l) inner products of the unit terms.
+        scale_vascular: (v,) 1 / norm of the vascular terms.
+        scale_leakage: (l,) 1 / norm of the leakage terms.
+        area_leakage: (l,) integral of the leakage terms.
+        errors: (2, v, l) standard error of K2 and of the area for unit noise.
+        degrees: degrees of freedom of the residual.
+        numbers: (6, voxels) out: K1, K2, area, standard errors of K2 and area, residual.
+        choice: (3, voxels) out: vascular term, leakage term, status.
+    """
+    v, l = gram.shape  # noqa: E741
+    inverse = 1.0 / np.maximum(1.0 - gram * gram, 1e-12)
+    for row in range(len(products)):
+        square = products[row, v + l + 1]
+        if not np.isfinite(square) or square <= 0.0:
+            numbers[:, row] = np.nan
+            choice[:2, row] = 0
+            choice[2, row] = NO_SIGNAL if square == 0.0 else NOT_FINITE
+            continue
+        best, at, by = -1.0, 0, 0
+        for i in range(v):
+            p = products[row, i]
+            for j in range(l):
+                rest = products[row, v + j] - gram[i, j] * p
+                gain = p * p + rest * rest * inverse[i, j]
+                if v > 1 and p <= gram[i, j] * rest * inverse[i, j]:  # no negative blood volume
+                    gain = 0.0
+                if gain > best:
+                    best, at, by = gain, i, j
+        p = products[row, at]
+        rest = products[row, v + by] - gram[at, by] * p
+        q = rest * inverse[at, by]
+        k2 = -q * scale_leakage[by]
+        residual = np.sqrt(max(square - p * p - rest * q, 0.0) / degrees)
+        numbers[0, row] = (p - gram[at, by] * q) * scale_vascular[at]
+        numbers[1, row] = k2
+        numbers[2, row] = products[row, v + l] + k2 * area_leakage[by]
+        numbers[3, row] = errors[0, at, by] * residual
+        numbers[4, row] = errors[1, at, by] * residual
+        numbers[5, row] = residual
+        choice[0, row], choice[1, row], choice[2, row] = at, by, OK
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+def project(curves, terms, first, products):  # type: ignore[no-untyped-def]
+    """Fill `products` with curve times each term, and with itself.
+
+    A GEMM this narrow is bound by memory, and the sum of squares would read the curves once more:
+    here a curve is read once and stays in the first cache for all terms, four at a time. Sums may
+    be reordered (SIMD); NaN and infinity stay what they are.
+
+    Args:
+        curves: (voxels, t).
+        terms: (m, t), of the same type.
+        first: frames before this one are not used.
+        products: (voxels, m + 1) out, of the same type.
+    """
+    m, n = terms.shape
+    zero = curves.dtype.type(0)
+    for row in range(len(curves)):
+        e = zero
+        for i in range(first, n):
+            e += curves[row, i] * curves[row, i]
+        products[row, m] = e
+        k = 0
+        while k + 4 <= m:
+            a = b = c = d = zero
+            for i in range(first, n):
+                y = curves[row, i]
+                a += y * terms[k, i]
+                b += y * terms[k + 1, i]
+                c += y * terms[k + 2, i]
+                d += y * terms[k + 3, i]
+            products[row, k], products[row, k + 1] = a, b
+            products[row, k + 2], products[row, k + 3] = c, d
+            k += 4
+        while k < m:
+            a = zero
+            for i in range(first, n):
+                a += curves[row, i] * terms[k, i]
+            products[row, k] = a
+            k += 1

@@ -1,0 +1,163 @@
+"""Curves over time: the artery, the bolus, the tumour, and the head's motion."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bolus.core import Mask, PerfusionSeries
+from bolus.report.figures import (
+    AMBER,
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    RED,
+    WINDOW,
+    Picture,
+    as_picture,
+    blank,
+    house_style,
+)
+from bolus.report.findings import DscFindings, Motion
+from bolus.report.wording import number, significant, symbol_with_unit
+
+_WIDE, _HALF, _HEIGHT = 1160, 570, 270
+
+
+def artery_plot(findings: DscFindings) -> Picture:
+    """Draw the arterial curve over the curves of its best candidates."""
+    aif = findings.aif
+    seconds = aif.time.seconds
+    with house_style():
+        figure = blank(_HALF, _HEIGHT)
+        axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
+        _shade(axis, findings, label=None)
+        if aif.candidates is not None and len(aif.candidates):
+            lines = axis.plot(seconds, aif.candidates.T, color=FAINT, lw=0.7, alpha=0.75)
+            lines[0].set_label(f"{len(aif.candidates)} best candidates")
+        axis.plot(seconds, aif.values, color=RED, lw=1.9, label="arterial input")
+        axis.axhline(0, color=FAINT, lw=0.6)
+        _dress(axis, symbol_with_unit(aif.quantity.key))
+        axis.legend(loc="upper right")
+        peak = significant(float(np.nanmax(aif.values)))
+        words = (
+            f"Arterial input over {number(aif.time.duration_s, 0)} s; its peak is {peak} "
+            f"{aif.quantity.unit}."
+        )
+        return as_picture(figure, alt=words, keys=(aif.quantity.key,))
+
+
+def bolus_plot(findings: DscFindings) -> Picture:
+    """Draw the brain's mean signal with what was taken as baseline and first pass."""
+    seconds, bolus = findings.signal.time.seconds, findings.bolus
+    last = len(seconds) - 1
+    with house_style():
+        figure = blank(_HALF, _HEIGHT)
+        axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
+        _shade(axis, findings, label="first pass")
+        first, stop = bolus.baseline.start or 0, bolus.baseline.stop
+        axis.axvspan(
+            seconds[first], seconds[min(stop, last)], color="#dfe8f2", lw=0, label="baseline"
+        )
+        axis.plot(seconds, bolus.mean_signal, color=INK, lw=1.6)
+        axis.axvline(seconds[bolus.arrival], color=AMBER, lw=1.2, label="arrival")
+        axis.plot(
+            seconds[bolus.peak], bolus.mean_signal[bolus.peak], "o", color=RED, ms=5, label="peak"
+        )
+        _dress(axis, "mean brain signal [a.u.]")
+        axis.legend(loc="best", ncols=2)
+        words = (
+            "Mean brain signal over time: baseline to "
+            f"{number(float(seconds[min(stop, last)]), 0)} s, arrival at "
+            f"{number(float(seconds[bolus.arrival]), 1)} s, peak at "
+            f"{number(float(seconds[bolus.peak]), 1)} s."
+        )
+        return as_picture(figure, alt=words, keys=("signal",))
+
+
+def tissue_plot(findings: DscFindings) -> Picture | None:
+    """Draw tumour and white matter before and after the leakage correction, if both are known."""
+    tumour, series = findings.tumour_mask, findings.delta_r2s
+    if series is None:
+        return None
+    regions = [("tumour", tumour, RED), ("white matter", findings.white_matter, BLUE)]
+    keys = (series.quantity.key,)
+    with house_style():
+        figure = blank(_HALF, _HEIGHT)
+        axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
+        _shade(axis, findings, label=None)
+        axis.axhline(0, color=FAINT, lw=0.6)
+        drawn = [
+            name
+            for name, mask, colour in regions
+            if mask is not None and _before_after(axis, findings, mask, name, colour)
+        ]
+        if not drawn:
+            return None
+        _dress(axis, symbol_with_unit("delta_r2s"))
+        axis.legend(loc="upper right")
+        after = " before and after leakage correction" if findings.corrected is not None else ""
+        words = f"Mean change of transverse relaxation rate of {' and '.join(drawn)}{after}."
+        return as_picture(figure, alt=words, keys=keys)
+
+
+def _before_after(axis: Axes, findings: DscFindings, mask: Mask, name: str, colour: str) -> bool:
+    before = None if findings.delta_r2s is None else _mean(findings.delta_r2s, mask)
+    if before is None:
+        return False
+    seconds = findings.signal.time.seconds
+    after = None if findings.corrected is None else _mean(findings.corrected, mask)
+    plain = name if after is None else f"{name}, measured"
+    axis.plot(seconds, before, color=colour, lw=1.3, ls="-" if after is None else "--", label=plain)
+    if after is not None:
+        axis.plot(seconds, after, color=colour, lw=1.9, label=f"{name}, corrected")
+    return True
+
+
+def _mean(series: PerfusionSeries, mask: Mask) -> np.ndarray | None:
+    """Mean curve of a mask, or None where no voxel has a whole curve."""
+    if not mask.count:
+        return None
+    curves = series.curves(mask)
+    whole = np.isfinite(curves).all(axis=1)
+    return np.asarray(curves[whole].mean(axis=0)) if whole.any() else None
+
+
+def motion_plot(findings: DscFindings, motion: Motion) -> Picture:
+    """Draw translations, rotations and the mean displacement of the head."""
+    seconds = findings.signal.time.seconds
+    parameters = np.asarray(motion.parameters)
+    with house_style():
+        figure = blank(_WIDE, 200)
+        columns = (
+            ("translation [mm]", parameters[:, :3], ("right", "anterior", "superior")),
+            ("rotation [°]", parameters[:, 3:], ("about R–L", "about A–P", "about S–I")),
+            ("displacement [mm]", np.asarray(motion.displacement_mm)[:, None], ("mean",)),
+        )
+        for place, (label, values, names) in enumerate(columns):
+            axis = figure.add_axes((0.06 + place * 0.335, 0.21, 0.26, 0.75))
+            _shade(axis, findings, label=None)
+            axis.axhline(0, color=FAINT, lw=0.6)
+            for column, colour, name in zip(values.T, (BLUE, AMBER, GREEN), names, strict=False):
+                only = values.shape[1] == 1
+                axis.plot(seconds, column, color=INK if only else colour, lw=1.2, label=name)
+            _dress(axis, label)
+            reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+            floor = -0.03 if values.shape[1] == 1 else -1.0
+            axis.set_ylim(floor * max(1.25 * reach, 0.2), max(1.45 * reach, 0.2))
+            if values.shape[1] > 1:
+                axis.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.2)
+        largest = number(float(np.nanmax(motion.displacement_mm)), 2)
+        words = f"Head motion over time; the largest mean displacement is {largest} mm."
+        return as_picture(figure, alt=words, keys=())
+
+
+def _shade(axis: Axes, findings: DscFindings, *, label: str | None) -> None:
+    start, end = findings.bolus_window_s
+    axis.axvspan(start, end, color=WINDOW, alpha=0.55, lw=0, label=label)
+
+
+def _dress(axis: Axes, label: str) -> None:
+    axis.set_xlabel("time [s]", labelpad=2)
+    axis.set_ylabel(label)
+    axis.margins(x=0.01)
+    axis.set_axisbelow(True)

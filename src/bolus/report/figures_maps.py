@@ -1,0 +1,358 @@
+"""Maps, masks and the artery on the patient's own images; one row of slices a picture."""
+
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from bolus.core import LabelMap, ParameterMap
+from bolus.report.figures import INK, PIXELS_PER_INCH, Picture, as_picture, blank, house_style
+from bolus.report.findings import DscFindings
+from bolus.report.slices import AxialView
+from bolus.report.wording import number, significant, symbol, symbol_with_unit, unit_text
+
+SLICES = 6
+_WIDTH = 1160
+_BAR = 84
+"""Page pixels kept for the colour bar, on every row, so that all rows align."""
+_GAP = 4
+_LARGEST_PANEL = 300
+_HEAD = 17
+
+LABEL_COLOURS = ("#ff5c5c", "#ffd24a", "#5cc8ff", "#c792ff", "#7dffa1", "#ffa8e0")
+BRAIN_COLOUR, REFERENCE_COLOUR, WHITE_MATTER_COLOUR = "#56b4e9", "#26c99a", "#ffe14a"
+ARTERY_COLOUR = "#ff4d4d"
+_NO_ANSWER = 128
+"""Grey level of brain voxels without an answer: no colour scale here has a neutral grey."""
+_DIM = 0.35
+"""What is outside the brain stays visible, but steps back behind the map."""
+_WINDOW = (1.0, 99.5)
+"""Percentiles of the brain that the anatomy's grey levels span."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Colours and range of a quantity, the same in every report."""
+
+    colours: str
+    low: float
+    high: float
+    chosen: bool = False
+    """Whether the range was chosen for this exam."""
+
+
+SCALES = {
+    "ncbv": Scale(colours="inferno", low=0, high=6),
+    "cbv": Scale(colours="inferno", low=0, high=12),
+    "srcbv": Scale(colours="inferno", low=0, high=6),
+    "cbf": Scale(colours="inferno", low=0, high=120),
+    "ncbf": Scale(colours="inferno", low=0, high=6),
+    "mtt": Scale(colours="viridis", low=0, high=12),
+    "tmax": Scale(colours="viridis", low=0, high=10),
+    "delay": Scale(colours="viridis", low=-2, high=8),
+    "psr": Scale(colours="viridis", low=0, high=150),
+    "k1": Scale(colours="inferno", low=0, high=4),
+}
+_STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """One slice's place in a row, in pixels of the page from the upper left."""
+
+    axes: Axes
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def show(self, picture: np.ndarray) -> None:
+        """Draw RGB bytes, one square of colour a voxel, and the two sides of the patient."""
+        extent = (self.left, self.left + self.width, self.top + self.height, self.top)
+        self.axes.imshow(picture, aspect="auto", interpolation="none", extent=extent)
+        edge = [withStroke(linewidth=1.6, foreground="black")]
+        for text, place, align in (("R", 4.0, "left"), ("L", self.width - 4.0, "right")):
+            self.axes.text(
+                self.left + place, self.top + 4, text, color="white", fontsize=8,
+                fontweight="bold", ha=align, va="top", path_effects=edge,
+            )  # fmt: skip
+
+    def outline(self, plane: np.ndarray, colour: str, width: float) -> None:
+        """Draw the border of a region, if it has one here."""
+        if plane.any() and not plane.all() and min(plane.shape) > 1:
+            x, y = self.centres(plane.shape)
+            self.axes.contour(x, y, plane, levels=[0.5], colors=[colour], linewidths=width)
+
+    def centres(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the middles of columns and rows lie."""
+        return (
+            self.left + (np.arange(shape[1]) + 0.5) * self.width / shape[1],
+            self.top + (np.arange(shape[0]) + 0.5) * self.height / shape[0],
+        )
+
+
+def view_of(findings: DscFindings) -> AxialView:
+    """Return the slices of this report: through the tumour, or through the brain."""
+    return AxialView.of(findings.brain, findings.tumour_mask, slices=SLICES)
+
+
+def scale_of(item: ParameterMap, inside: np.ndarray) -> Scale:
+    """Return the fixed scale of a quantity; leakage and times without one get a round range."""
+    key = item.quantity.key
+    if key in SCALES:
+        return SCALES[key]
+    values = item.values[inside & np.isfinite(item.values)]
+    if not values.size:
+        return Scale(colours="viridis", low=0, high=1)
+    if key == "k2":
+        reach = _round_up(float(np.percentile(np.abs(values), 99)))
+        return Scale(colours="berlin", low=-reach, high=reach, chosen=True)
+    low, high = (float(v) for v in np.percentile(values, [2, 98]))
+    step = _round_up(max(high - low, 1e-9) / 10)
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    return Scale(colours="viridis", low=float(low), high=float(high), chosen=True)
+
+
+def _round_up(value: float) -> float:
+    """Return the next of 1, 2, 5, 10, ... times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(max(value, 1e-12)))
+    return float(power * next(s for s in (*_STEPS, 10) if s * power >= value * (1 - 1e-9)))
+
+
+def map_row(findings: DscFindings, view: AxialView, key: str) -> Picture:
+    """Draw one map, in the same slices and scale as all others; grey voxels have no answer."""
+    item = findings.maps[key]
+    scale = scale_of(item, findings.brain.values)
+    values = item.values[findings.brain.values & np.isfinite(item.values)]
+    over = bool(values.size and values.max() > scale.high)
+    under = bool(values.size and values.min() < scale.low)
+    with house_style():
+        figure, panels = _panels(view)
+        for panel, index in zip(panels, view.slices, strict=True):
+            panel.show(_coloured(findings, view, index, item, scale))
+            _tumour_outline(panel, findings, view, index)
+        _bar(panels[-1], scale, symbol_with_unit(key), beyond=(under, over))
+        return _finish(figure, alt=_map_words(findings, view, key, scale), keys=(key,))
+
+
+def anatomy_row(findings: DscFindings, view: AxialView) -> Picture:
+    """Draw the baseline image with the tumour's parts."""
+    with house_style():
+        figure, panels = _panels(view)
+        for panel, index in zip(panels, view.slices, strict=True):
+            panel.show(_grey(findings, view, index))
+            if findings.tumour is not None:
+                _parts(panel, findings.tumour, view, index)
+        parts = "" if findings.tumour_mask is None else " with the outlines of the tumour's parts"
+        words = f"Baseline image{parts}: {_slice_words(view)}."
+        return _finish(figure, alt=words, keys=("signal",))
+
+
+def mask_row(findings: DscFindings, view: AxialView) -> Picture:
+    """Draw the regions that the numbers rest on: brain, white matter, leakage reference."""
+    with house_style():
+        figure, panels = _panels(view)
+        for panel, index in zip(panels, view.slices, strict=True):
+            picture = _grey(findings, view, index)
+            for mask, colour, strength in (
+                (findings.leakage_reference, REFERENCE_COLOUR, 0.35),
+                (findings.white_matter, WHITE_MATTER_COLOUR, 0.8),
+            ):
+                picture = _tinted(picture, view.plane(mask.values, index), colour, strength)
+            panel.show(picture)
+            panel.outline(view.plane(findings.brain.values, index), BRAIN_COLOUR, 1.1)
+            _tumour_outline(panel, findings, view, index)
+        words = (
+            "Regions used, on the baseline image: brain outline, white-matter reference, leakage "
+            f"reference and tumour outline; {_slice_words(view)}."
+        )
+        return _finish(figure, alt=words, keys=("signal",))
+
+
+def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
+    """Draw where the artery's voxels lie; None for an artery that was given as a curve."""
+    if not len(findings.aif.voxels):
+        return None
+    places = view.places(findings.aif.voxels)
+    found, counts = np.unique(places[:, 2], return_counts=True)
+    chosen = tuple(sorted(int(k) for k in found[np.argsort(-counts, kind="stable")][:3]))
+    there = view.with_slices(chosen, findings.signal.grid)
+    with house_style():
+        figure, panels = _panels(there, width=188, bar=0)
+        for panel, index in zip(panels, there.slices, strict=True):
+            panel.show(_grey(findings, there, index))
+            here = places[places[:, 2] == index]
+            columns, rows = there.extent
+            x, y = panel.centres((rows, columns))
+            panel.axes.scatter(
+                x[here[:, 0].clip(0, columns - 1)], y[here[:, 1].clip(0, rows - 1)],
+                s=22, c=ARTERY_COLOUR, edgecolors="white", linewidths=0.7,
+            )  # fmt: skip
+        shown = int(np.isin(places[:, 2], chosen).sum())
+        words = (
+            f"Places of {shown} of {len(places)} voxels of the arterial input on the baseline "
+            f"image: {_slice_words(there)}."
+        )
+        return _finish(figure, alt=words, keys=("signal",))
+
+
+def part_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
+    """Return colour, name and volume of the tumour's parts, as drawn on the anatomy."""
+    if findings.tumour is None:
+        return []
+    volume_ml = findings.tumour.grid.voxel_volume_ml
+    rows = []
+    for place, label in enumerate(sorted(findings.tumour.names)):
+        count = int(np.count_nonzero(findings.tumour.values == label))
+        colour = LABEL_COLOURS[place % len(LABEL_COLOURS)]
+        if count:
+            rows.append(
+                (colour, findings.tumour.names[label], f"{number(count * volume_ml, 1)} mL")
+            )
+    return rows
+
+
+def mask_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
+    """Return colour, name and volume of the regions that the numbers rest on."""
+    rows = (
+        (BRAIN_COLOUR, "brain (outline)", findings.brain),
+        (WHITE_MATTER_COLOUR, "white-matter reference", findings.white_matter),
+        (REFERENCE_COLOUR, "leakage reference", findings.leakage_reference),
+    )
+    return [(colour, name, f"{number(mask.volume_ml, 1)} mL") for colour, name, mask in rows]
+
+
+def _panels(view: AxialView, *, width: int = 0, bar: int = _BAR) -> tuple[Figure, list[Panel]]:
+    """Lay out one row: as many panels as slices, all of one size, with room for a colour bar."""
+    count = len(view.slices)
+    room = (_WIDTH - _BAR) // (SLICES if count > 3 else count) - _GAP
+    columns, rows = view.extent
+    width = width or min(room, _LARGEST_PANEL)
+    height = round(width * rows * view.aspect / columns)
+    if height > 1.6 * width:  # a coronal or sagittal acquisition: keep the row readable
+        width, height = round(1.6 * width * width / height), round(1.6 * width)
+    total = (width + _GAP) * count + bar, height + _HEAD
+    figure = blank(*total)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    panels = []
+    for place, (index, level) in enumerate(zip(view.slices, view.heights_mm, strict=True)):
+        left = place * (width + _GAP)
+        side = "S" if level >= 0 else "I"
+        words = f"slice {index + 1}   {side} {abs(level):.0f} mm"
+        axes.text(left + width / 2, _HEAD - 5, words, ha="center", va="baseline", fontsize=7.5)
+        panels.append(Panel(axes=axes, left=left, top=_HEAD, width=width, height=height))
+    return figure, panels
+
+
+def _finish(figure: Figure, *, alt: str, keys: tuple[str, ...]) -> Picture:
+    """Fit the axes to the page pixels of the row, whatever was drawn, and return the picture."""
+    width, height = figure.get_size_inches() * PIXELS_PER_INCH
+    figure.axes[0].set_xlim(0, width)
+    figure.axes[0].set_ylim(height, 0)
+    return as_picture(figure, alt=alt, keys=keys)
+
+
+def _grey(findings: DscFindings, view: AxialView, index: int) -> np.ndarray:
+    """Return one slice of the anatomy as RGB bytes, windowed on the brain."""
+    inside = findings.brain.values if findings.brain.count else np.ones_like(findings.brain.values)
+    values = findings.anatomy[inside & np.isfinite(findings.anatomy)]
+    low, high = (
+        (0.0, 1.0) if not values.size else (float(v) for v in np.percentile(values, _WINDOW))
+    )
+    low = min(low, 0.0)
+    plane = np.nan_to_num(view.plane(findings.anatomy, index).astype(np.float64), nan=low)
+    level = np.clip((plane - low) / max(high - low, 1e-12), 0, 1)
+    return np.repeat((255 * level).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _coloured(
+    findings: DscFindings, view: AxialView, index: int, item: ParameterMap, scale: Scale
+) -> np.ndarray:
+    """Return one slice of a map as RGB bytes: dim anatomy around the brain, grey for no answer."""
+    picture = (_grey(findings, view, index) * _DIM).astype(np.uint8)
+    inside = view.plane(findings.brain.values, index)
+    plane = view.plane(item.values, index)
+    known = inside & np.isfinite(plane)
+    level = np.clip((plane - scale.low) / (scale.high - scale.low), 0, 1)
+    picture[inside] = _NO_ANSWER
+    picture[known] = matplotlib.colormaps[scale.colours](level[known], bytes=True)[:, :3]
+    return picture
+
+
+def _tumour_outline(panel: Panel, findings: DscFindings, view: AxialView, index: int) -> None:
+    tumour = findings.tumour_mask
+    if tumour is not None:
+        plane = view.plane(tumour.values, index)
+        panel.outline(plane, "black", 2.2)
+        panel.outline(plane, "white", 1.0)
+
+
+def _parts(panel: Panel, tumour: LabelMap, view: AxialView, index: int) -> None:
+    for place, label in enumerate(sorted(tumour.names)):
+        colour = LABEL_COLOURS[place % len(LABEL_COLOURS)]
+        panel.outline(view.plane(tumour.values == label, index), colour, 1.2)
+
+
+def _tinted(picture: np.ndarray, plane: np.ndarray, colour: str, strength: float) -> np.ndarray:
+    """Return the picture with a colour laid over some of its voxels."""
+    tint = 255 * np.array(to_rgb(colour))
+    mixed = picture.astype(np.float64)
+    mixed[plane] = (1 - strength) * mixed[plane] + strength * tint
+    return mixed.astype(np.uint8)
+
+
+def _bar(panel: Panel, scale: Scale, label: str, *, beyond: tuple[bool, bool]) -> None:
+    """Draw the colour bar beside the last panel; its ends say so where values lie beyond them."""
+    axes, left, width = panel.axes, panel.left + panel.width + 10, 11
+    top, height = panel.top + 0.05 * panel.height, 0.9 * panel.height
+    steps = matplotlib.colormaps[scale.colours](np.linspace(1, 0, 256), bytes=True)[:, None, :3]
+    extent = (left, left + width, top + height, top)
+    axes.imshow(steps, aspect="auto", interpolation="none", extent=extent)
+    locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
+    slack = 1e-6 * (scale.high - scale.low)
+    ticks = [
+        float(t)
+        for t in locator.tick_values(scale.low, scale.high)
+        if scale.low - slack <= t <= scale.high + slack
+    ]
+    for tick in ticks:
+        y = top + height * (scale.high - tick) / (scale.high - scale.low)
+        below = beyond[0] and abs(tick - scale.low) <= slack
+        above = beyond[1] and abs(tick - scale.high) <= slack
+        words = ("≤" if below else "≥" if above else "") + _tick_words(tick, ticks[1] - ticks[0])
+        axes.plot([left + width, left + width + 3], [y, y], color=INK, lw=0.6)
+        axes.text(left + width + 5, y, words, fontsize=7.5, va="center", ha="left")
+    axes.text(left + 60, top + height / 2, label, fontsize=8, rotation=90, va="center", ha="center")
+
+
+def _tick_words(value: float, step: float) -> str:
+    return number(value, max(0, -int(np.floor(np.log10(step) + 1e-9))))
+
+
+def _slice_words(view: AxialView) -> str:
+    first, last = view.slices[0] + 1, view.slices[-1] + 1
+    which = (
+        f"axial slice {first}"
+        if first == last
+        else (f"{len(view.slices)} axial slices from {first} to {last}")
+    )
+    return f"{which}, radiological convention"
+
+
+def _map_words(findings: DscFindings, view: AxialView, key: str, scale: Scale) -> str:
+    item = findings.maps[key]
+    values = item.values[findings.brain.values & np.isfinite(item.values)]
+    unit = unit_text(item.quantity.unit)
+    middle = significant(float(np.median(values))) if values.size else "no answer"
+    return (
+        f"{symbol(key)} map, {_slice_words(view)}; colours from {significant(scale.low)} to "
+        f"{significant(scale.high)} {unit}; median over the brain {middle} {unit}.".replace(
+            " .", "."
+        )
+    )

@@ -1,0 +1,118 @@
+"""The strip on top of the page: five things to know before the numbers are believed.
+
+Limits here ask a reader to look; they never stop a run, change a number or name a disease.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.report.findings import DscFindings
+from bolus.report.protocol import ProtocolItem, Verdict
+from bolus.report.wording import number, plural, symbol, thousands
+
+_AIF_SCORE = 0.5
+_CONTRAST_TO_NOISE = 10.0
+_LOST_PERCENT = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """One tile: what it is about, whether to look, the finding in words, and a reason."""
+
+    name: str
+    look: bool
+    finding: str
+    detail: str = ""
+
+    @property
+    def word(self) -> str:
+        """The verdict as a word, for readers who do not see colours."""
+        return "Look" if self.look else "OK"
+
+
+def at_a_glance(findings: DscFindings, protocol: tuple[ProtocolItem, ...]) -> tuple[Glance, ...]:
+    """Return the tiles of the strip, in the order of the exam."""
+    return (
+        _protocol(protocol),
+        _bolus(findings),
+        _artery(findings),
+        _motion(findings),
+        _voxels(findings),
+    )
+
+
+def main_map(findings: DscFindings) -> str:
+    """Return the key of the volume map that counts as the main result, or ""."""
+    return next((key for key in ("ncbv", "cbv", "srcbv") if key in findings.maps), "")
+
+
+def _protocol(items: tuple[ProtocolItem, ...]) -> Glance:
+    differs = [item.name.lower() for item in items if item.verdict is Verdict.DIFFERS]
+    silent = sum(item.verdict is Verdict.NOT_STATED for item in items)
+    meets = sum(item.verdict is Verdict.MEETS for item in items)
+    detail = f"differs: {', '.join(differs)}" if differs else ""
+    if silent:
+        detail += f"{'; ' if detail else ''}{silent} not stated"
+    return Glance(
+        name="Protocol",
+        look=bool(differs) or meets < silent,
+        finding=f"{meets} of {len(items)} items meet the consensus",
+        detail=detail,
+    )
+
+
+def _bolus(findings: DscFindings) -> Glance:
+    bolus, seconds = findings.bolus, findings.signal.time.seconds
+    ratio = float(bolus.contrast_to_noise)
+    return Glance(
+        name="Bolus",
+        look=not ratio >= _CONTRAST_TO_NOISE,
+        finding=f"arrives at {number(float(seconds[bolus.arrival]), 0)} s, "
+        f"contrast-to-noise {number(ratio, 0)}",
+        detail=f"{bolus.baseline.stop - (bolus.baseline.start or 0)} baseline frames",
+    )
+
+
+def _artery(findings: DscFindings) -> Glance:
+    aif = findings.aif
+    judged = bool(np.isfinite(aif.score))
+    score = f"score {number(aif.score, 2)} of 1" if judged else "not scored"
+    count = plural(len(aif.voxels), "voxel") if len(aif.voxels) else "a given curve"
+    return Glance(
+        name="Arterial input",
+        look=not judged or aif.score < _AIF_SCORE,
+        finding=f"{score}, {count}",
+        detail=f"found: {aif.method}",
+    )
+
+
+def _motion(findings: DscFindings) -> Glance:
+    motion = findings.motion
+    if motion is None:
+        reason = findings.motion_skipped or "no reason given"
+        return Glance(name="Motion", look=True, finding="not corrected", detail=reason)
+    moved = np.asarray(motion.displacement_mm)
+    largest = float(np.nanmax(moved))
+    window = moved[findings.bolus.arrival : findings.bolus.first_pass_end]
+    during = float(np.nanmax(window)) if window.size else float("nan")
+    return Glance(
+        name="Motion",
+        look=not largest <= min(findings.signal.grid.voxel_sizes_mm),
+        finding=f"corrected, at most {number(largest, 1)} mm",
+        detail=f"{number(during, 1)} mm during the first pass",
+    )
+
+
+def _voxels(findings: DscFindings) -> Glance:
+    key = main_map(findings)
+    if not key:
+        return Glance(name="Voxels", look=True, finding="no blood volume map")
+    lost, total = findings.lost_voxels(key)
+    percent = 100 * lost / total if total else float("nan")
+    return Glance(
+        name="Voxels without answer",
+        look=not percent <= _LOST_PERCENT,
+        finding=f"{thousands(lost)} of {thousands(total)} ({number(percent, 1)} %)",
+        detail=f"{symbol(key)} map, brain",
+    )

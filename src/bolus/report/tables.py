@@ -1,0 +1,162 @@
+"""The tables of the page: rows of text, ready for the template."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.core import QUANTITIES, FitStatus
+from bolus.report.findings import DscFindings, Region
+from bolus.report.wording import ABSENT, in_unit, number, symbol, thousands, unit_text
+
+_STATUS_WORDS = {
+    FitStatus.OK: "answer",
+    FitStatus.NOT_FINITE: "not finite",
+    FitStatus.NO_SIGNAL: "no signal",
+    FitStatus.NO_BOLUS: "no bolus",
+    FitStatus.NOT_CONVERGED: "not converged",
+    FitStatus.AT_BOUND: "at a bound",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalRow:
+    """One region of the main result: text, and where its marks lie on the common axis [%]."""
+
+    region: str
+    volume: str
+    mean: str
+    interval: str
+    median: str
+    spread: str
+    marks: tuple[float, float, float, float, float] | None
+    """5th percentile, lower 95 %, mean, upper 95 %, 95th percentile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalTable:
+    """The main result by region, with the ticks of its axis as (place [%], text)."""
+
+    key: str
+    name: str
+    unit: str
+    rows: tuple[IntervalRow, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+def interval_table(regions: Iterable[Region], key: str) -> IntervalTable | None:
+    """Return the rows of one quantity on a common axis, or None where there are none."""
+    chosen = [row for row in regions if row.key == key]
+    if not chosen:
+        return None
+    ends = [v for r in chosen for v in (r.p05, r.p95, r.low95, r.high95) if np.isfinite(v)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    ticks = _ticks(low, high if high > low else low + 1.0)
+    first, last = ticks[0], ticks[-1]
+
+    def place(value: float) -> float:
+        return round(100 * (value - first) / (last - first), 2)
+
+    step_decimals = max(0, -int(np.floor(np.log10(ticks[1] - ticks[0]))))
+    return IntervalTable(
+        key=key,
+        name=symbol(key),
+        unit=unit_text(QUANTITIES[key].unit),
+        rows=tuple(_interval_row(row, place) for row in chosen),
+        ticks=tuple((place(t), number(t, step_decimals)) for t in ticks),
+    )
+
+
+def _interval_row(row: Region, place: object) -> IntervalRow:
+    values = (row.p05, row.low95, row.mean, row.high95, row.p95)
+    marks = None
+    if all(np.isfinite(v) for v in values) and callable(place):
+        a, b, c, d, e = (float(place(v)) for v in values)
+        marks = (a, b, c, d, e)
+    return IntervalRow(
+        region=row.region,
+        volume=number(row.volume_ml, 1),
+        mean=in_unit(row.mean, row.unit),
+        interval=_range(row.low95, row.high95, row.unit),
+        median=in_unit(row.median, row.unit),
+        spread=_range(row.p05, row.p95, row.unit),
+        marks=marks,
+    )
+
+
+def _range(low: float, high: float, unit: str) -> str:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ABSENT
+    return f"{in_unit(low, unit)} to {in_unit(high, unit)}"
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round steps of 1, 2 or 5 that hold the whole range, at most seven of them."""
+    rough = (high - low) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = float(power * next(s for s in (1, 2, 5, 10) if s * power >= rough * (1 - 1e-9)))
+    first, last = np.floor(low / step), np.ceil(high / step)
+    return [float(k * step) for k in np.arange(first, last + 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WideTable:
+    """A plain table: column heads, and rows of cells; each is a text and a small note below it."""
+
+    heads: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[tuple[str, str], ...], ...]
+
+
+def quantity_table(regions: Sequence[Region]) -> WideTable | None:
+    """Return every quantity of every region: mean and its 95 % interval."""
+    keys = [k for k in QUANTITIES if any(r.key == k for r in regions)]
+    names = list(dict.fromkeys(r.region for r in regions))
+    if not keys:
+        return None
+    cells = {(r.region, r.key): r for r in regions}
+    return WideTable(
+        heads=(("", ""), *((name, "") for name in names)),
+        rows=tuple(
+            (
+                (symbol(key), unit_text(QUANTITIES[key].unit) or "ratio"),
+                *(_cell(cells.get((name, key))) for name in names),
+            )
+            for key in keys
+        ),
+    )
+
+
+def _cell(row: Region | None) -> tuple[str, str]:
+    if row is None or not np.isfinite(row.mean):
+        return ABSENT, ""
+    interval = _range(row.low95, row.high95, row.unit)
+    return in_unit(row.mean, row.unit), "" if interval == ABSENT else interval
+
+
+def status_table(findings: DscFindings) -> WideTable:
+    """Return per map how many brain voxels have an answer, and why the others have none."""
+    inside = findings.brain.values
+    used = [
+        status
+        for status in _STATUS_WORDS
+        if status is FitStatus.OK
+        or any(bool((m.status[inside] == status).any()) for m in findings.maps.values())
+    ]
+    rows = []
+    for key, item in findings.maps.items():
+        codes = item.status[inside]
+        counts = [int(np.count_nonzero(codes == status)) for status in used]
+        values = item.values[inside]
+        values = values[np.isfinite(values)]
+        odd = int(values.size - np.count_nonzero(item.quantity.is_plausible(values)))
+        middle = float(np.median(values)) if values.size else float("nan")
+        rows.append(
+            (
+                (symbol(key), unit_text(item.quantity.unit) or "ratio"),
+                (in_unit(middle, item.quantity.unit), ""),
+                *((thousands(c), "") for c in counts),
+                (thousands(odd), ""),
+            )
+        )
+    words = ("brain median", *(_STATUS_WORDS[status] for status in used), "implausible")
+    return WideTable(heads=(("Map", ""), *((w, "") for w in words)), rows=tuple(rows))

@@ -1,0 +1,97 @@
+"""How numbers become words: the same rounding on every line of a report."""
+
+import math
+
+from bolus.core import QUANTITIES
+
+_UNITS = {
+    "mL/100mL": "mL/100 mL",
+    "mL/min/100mL": "mL/min/100 mL",
+    "ratio": "",
+    "1": "",
+    "mm2/s": "mm²/s",
+}
+_DECIMALS = {
+    "mL/100mL": 2,
+    "mL/min/100mL": 1,
+    "ratio": 2,
+    "a.u.": 2,
+    "s": 2,
+    "1/s": 4,
+    "%": 1,
+    "1": 2,
+}
+ABSENT = "–"
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Return a number with fixed decimals, a true minus sign, and a dash for no answer.
+
+    Example:
+        >>> number(-0.5, 1), number(float("nan"))
+        ('−0.5', '–')
+    """
+    if not math.isfinite(value):
+        return ABSENT
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "−")
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits and no exponent in the common range.
+
+    Example:
+        >>> significant(0.0123456), significant(1234.6)
+        ('0.0123', '1235')
+    """
+    if not math.isfinite(value):
+        return ABSENT
+    if value == 0:
+        return "0"
+    order = math.floor(math.log10(abs(value)))
+    if not -5 <= order <= 6:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    return number(value, max(digits - 1 - order, 0))
+
+
+def in_unit(value: float, unit: str) -> str:
+    """Return a number with the decimals that its unit is read with."""
+    return number(value, _DECIMALS.get(unit, 3))
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit as it is printed; nothing for a ratio."""
+    return _UNITS.get(unit, unit)
+
+
+def symbol(key: str) -> str:
+    """Return the short name of a quantity of the registry."""
+    return QUANTITIES[key].symbol or QUANTITIES[key].name
+
+
+def symbol_with_unit(key: str) -> str:
+    """Return the short name and the unit in brackets.
+
+    Example:
+        >>> symbol_with_unit("cbf"), symbol_with_unit("ncbv")
+        ('CBF [mL/min/100 mL]', 'nCBV [ratio]')
+    """
+    unit = QUANTITIES[key].unit
+    return f"{symbol(key)} [{unit_text(unit) or 'ratio'}]"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, with a thin space between thousands.
+
+    Example:
+        >>> plural(1, "voxel"), plural(0, "voxel")
+        ('1 voxel', '0 voxels')
+    """
+    return f"{thousands(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def thousands(count: int) -> str:
+    """Return a whole number with thin spaces between thousands."""
+    return f"{count:,}".replace(",", "\u202f")

@@ -1,0 +1,334 @@
+"""One DSC series, from signal to findings: reads like the methods section of a paper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from bolus import __version__, preprocess, quantify
+from bolus.core import (
+    ArterialInput,
+    Assumed,
+    LabelMap,
+    MapSet,
+    Mask,
+    PerfusionSeries,
+    Provenance,
+)
+from bolus.errors import Code, MetadataError
+from bolus.report import DscFindings, LeakageComparison, TissueRatio
+from bolus.workflows.config import Config
+from bolus.workflows.notices import collected
+from bolus.workflows.progress import Progress, silent, stage
+
+_REMPP = "Rempp et al., Radiology 1994;193:637-641"
+ASSUMED_LARGE = Assumed(value=0.45, reason="haematocrit of the patient not given", source=_REMPP)
+ASSUMED_SMALL = Assumed(value=0.25, reason="haematocrit of capillaries not given", source=_REMPP)
+
+HEALTHY_RATIOS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"cbv": (1.8, 2.8), "cbf": (1.9, 3.4)}
+)
+"""Grey-to-white-matter ratios of a healthy brain: a flag in the report, never a rescale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DscScan:
+    """One DSC exam in core types: the series, and what the user already has."""
+
+    label: str
+    signal: PerfusionSeries
+    second_echo: PerfusionSeries | None = None
+    brain: Mask | None = None
+    white_matter: Mask | None = None
+    tumour: LabelMap | None = None
+    aif: ArterialInput | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def lesion(self) -> Mask | None:
+        """All of the tumour, or None where none was given."""
+        return self.tumour.foreground if self.tumour else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """The series free of motion, its bolus, and its ΔR2*."""
+
+    signal: PerfusionSeries
+    delta_r2s: PerfusionSeries
+    brain: Mask
+    bolus: quantify.BolusTiming
+    motion: preprocess.MotionCorrection
+    quality: preprocess.SeriesQuality
+    anatomy: np.ndarray
+
+
+def quantify_dsc(
+    scan: DscScan, config: Config, *, created: str, progress: Progress = silent
+) -> DscFindings:
+    """Turn a scan into maps, numbers and everything its report shows.
+
+    Args:
+        scan: the series, and masks, labels and artery where the user gave them.
+        config: settings; unpacked here and nowhere below.
+        created: when, as text for the report.
+        progress: told about every stage.
+
+    Raises:
+        BolusError: the series is not DSC, or something that has no default is missing.
+    """
+    notices = list(scan.notices)
+    with collected(notices):
+        measured = _measure(scan, config, progress)
+        with stage(progress, "Arterial input"):
+            aif = _arterial_input(scan, measured, config)
+        with stage(progress, "Leakage"):
+            leakage = _without_leakage(scan, measured, config)
+        with stage(progress, "Volume, flow, transit time"):
+            maps = _perfusion(measured, leakage, aif, config)
+        with stage(progress, "White matter and descriptors"):
+            white = _white_matter(scan, measured, maps)
+            maps = _completed(measured, leakage, white, maps)
+    return _findings(
+        scan, measured, aif, leakage, white, maps, config=config, remarks=(created, tuple(notices))
+    )
+
+
+def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
+    motion = preprocess.correct_motion(
+        scan.signal,
+        enabled=config.dsc.motion_correction,
+        progress=lambda done, total: progress("Motion", done, total),
+    )
+    with stage(progress, "Brain and bolus"):
+        brain = scan.brain or preprocess.find_brain(motion.series)
+        bolus = quantify.find_bolus(motion.series, brain)
+        rates = _rates(scan, motion, bolus)
+        quality = preprocess.measure_quality(motion.series, brain, bolus.baseline, motion=motion)
+        anatomy = preprocess.baseline_image(motion.series, bolus.baseline)
+    return Measured(
+        signal=motion.series,
+        delta_r2s=rates,
+        brain=brain,
+        bolus=bolus,
+        motion=motion,
+        quality=quality,
+        anatomy=anatomy,
+    )
+
+
+def _rates(
+    scan: DscScan, motion: preprocess.MotionCorrection, bolus: quantify.BolusTiming
+) -> PerfusionSeries:
+    if scan.second_echo is None:
+        return quantify.signal_to_delta_r2s(motion.series, baseline=bolus.baseline)
+    second = preprocess.apply_motion(scan.second_echo, motion)
+    return quantify.dual_echo_to_delta_r2s(motion.series, second, baseline=bolus.baseline)
+
+
+def _arterial_input(scan: DscScan, measured: Measured, config: Config) -> ArterialInput:
+    if scan.aif is not None:
+        return quantify.aif_from_curve(scan.aif, measured.delta_r2s, measured.bolus)
+    return quantify.find_aif(
+        measured.delta_r2s, measured.brain, measured.bolus, voxels=config.dsc.aif_voxels
+    )
+
+
+def _without_leakage(scan: DscScan, measured: Measured, config: Config) -> quantify.LeakageResult:
+    rates, brain, baseline = measured.delta_r2s, measured.brain, measured.bolus.baseline
+    if config.dsc.leakage_correction == "none":
+        return quantify.integrate(rates, brain, baseline=baseline)
+    return quantify.correct_leakage(
+        rates,
+        brain,
+        reference=_leakage_reference(scan, measured),
+        baseline=baseline,
+        model=quantify.LEAKAGE_MODELS[config.dsc.leakage_correction](),
+    )
+
+
+def _leakage_reference(scan: DscScan, measured: Measured) -> Mask:
+    """Find the reference; where the brain is too small for that, take the user's white matter."""
+    try:
+        return quantify.find_leakage_reference(
+            measured.delta_r2s, measured.brain, measured.bolus, scan.lesion
+        )
+    except MetadataError as error:
+        if error.code is not Code.REFERENCE_NOT_FOUND or scan.white_matter is None:
+            raise
+        return scan.white_matter
+
+
+def _perfusion(
+    measured: Measured, leakage: quantify.LeakageResult, aif: ArterialInput, config: Config
+) -> MapSet:
+    brain, haematocrit = measured.brain, haematocrit_of(config)
+    cbv = quantify.blood_volume(leakage, aif, brain, haematocrit=haematocrit)
+    maps = MapSet({"cbv": cbv})
+    if config.dsc.flow_method == "vascular":
+        fitted = quantify.vascular_maps(
+            leakage.series, brain, aif, model=quantify.VascularModel(), haematocrit=haematocrit
+        )
+        maps = maps.with_maps(*fitted.values())
+        if measured.signal.time.is_uniform:
+            tmax = quantify.svd_maps(
+                leakage.series, brain, aif, method=quantify.Osvd(), haematocrit=haematocrit
+            )["tmax"]
+            maps = maps.with_maps(tmax)
+        return maps
+    method = quantify.DECONVOLVERS[config.dsc.flow_method]()
+    flow = quantify.svd_maps(leakage.series, brain, aif, method=method, haematocrit=haematocrit)
+    mtt = quantify.transit_time(cbv, flow["cbf"], brain)
+    return maps.with_maps(*flow.values(), mtt)
+
+
+def haematocrit_of(config: Config) -> quantify.Haematocrit:
+    """Return the haematocrit of the settings, or the assumed one."""
+    return quantify.Haematocrit(
+        large=config.patient.haematocrit_large_vessels or ASSUMED_LARGE,
+        small=config.patient.haematocrit_small_vessels or ASSUMED_SMALL,
+    )
+
+
+def _white_matter(scan: DscScan, measured: Measured, maps: MapSet) -> Mask:
+    if scan.white_matter is not None:
+        return scan.white_matter.require_some()
+    return quantify.find_white_matter(
+        maps["cbv"], measured.anatomy, measured.brain, avoid=scan.lesion
+    )
+
+
+def _completed(
+    measured: Measured, leakage: quantify.LeakageResult, white: Mask, maps: MapSet
+) -> MapSet:
+    """Add the maps that follow from the others, and those that need no artery."""
+    signal, rates, bolus = measured.signal, measured.delta_r2s, measured.bolus
+    more = [
+        quantify.normalise_to_white_matter(maps["cbv"], white),
+        quantify.normalise_to_white_matter(maps["cbf"], white),
+        quantify.standardise(maps["cbv"], measured.brain),
+        quantify.arrival_map(rates, measured.brain, bolus),
+        quantify.time_to_peak_map(rates, measured.brain, bolus),
+        quantify.peak_height_map(rates, measured.brain, bolus),
+        quantify.recovery_map(signal, measured.brain, bolus),
+    ]
+    return maps.with_maps(*more, *(m for m in (leakage.k1, leakage.k2) if m is not None))
+
+
+def _findings(
+    scan: DscScan,
+    measured: Measured,
+    aif: ArterialInput,
+    leakage: quantify.LeakageResult,
+    white: Mask,
+    maps: MapSet,
+    *,
+    config: Config,
+    remarks: tuple[str, tuple[str, ...]],
+) -> DscFindings:
+    lesion = scan.lesion
+    burden = None
+    if lesion is not None and lesion.within(measured.brain).count:
+        burden = quantify.fractional_tumour_burden(
+            maps["ncbv"], lesion, low=config.burden.low, high=config.burden.high
+        )
+    return DscFindings(
+        label=scan.label,
+        version=__version__,
+        created=remarks[0],
+        signal=measured.signal,
+        anatomy=measured.anatomy,
+        bolus=measured.bolus,
+        aif=aif,
+        brain=measured.brain,
+        white_matter=white,
+        leakage_reference=leakage.reference or white,
+        maps=maps,
+        provenance=_history(maps),
+        tumour=scan.tumour,
+        regions=quantify.region_table(maps, _regions(scan, measured, white)),
+        burden=burden,
+        leakage=_comparison(measured, leakage, white, lesion),
+        ratios=_ratios(measured, maps, white, lesion),
+        motion=measured.motion if not measured.motion.skipped else None,
+        motion_skipped=measured.motion.skipped,
+        quality=measured.quality.figures(),
+        delta_r2s=measured.delta_r2s,
+        corrected=leakage.series if leakage.model else None,
+        warnings=remarks[1],
+        assumptions=_assumptions(scan, config),
+        settings=config.dsc.model_dump(),
+    )
+
+
+def _history(maps: MapSet) -> Provenance:
+    history = Provenance()
+    for item in maps.values():
+        history = history.merged(item.provenance)
+    return history
+
+
+def _regions(scan: DscScan, measured: Measured, white: Mask) -> LabelMap:
+    """Number the tumour's parts as the user did, and put white matter behind them."""
+    values = np.zeros(measured.brain.grid.shape, np.int16)
+    names: dict[int, str] = {}
+    if scan.tumour is not None:
+        values[...] = scan.tumour.values
+        names = dict(scan.tumour.names)
+    reference = max(names, default=0) + 1
+    values[white.values & (values == 0)] = reference
+    return LabelMap(
+        values=values,
+        grid=measured.brain.grid,
+        names={**names, reference: "normal-appearing white matter"},
+    )
+
+
+def _comparison(
+    measured: Measured,
+    leakage: quantify.LeakageResult,
+    white: Mask,
+    lesion: Mask | None,
+) -> LeakageComparison | None:
+    """Tell what the correction did to the tumour's mean nCBV."""
+    if lesion is None or leakage.model is None:
+        return None
+    plain = quantify.integrate(measured.delta_r2s, measured.brain, baseline=measured.bolus.baseline)
+    corrected, uncorrected = (
+        quantify.mean_ratio(result.area, measured.brain, lesion, white)
+        for result in (leakage, plain)
+    )
+    return LeakageComparison(corrected=corrected, uncorrected=uncorrected)
+
+
+def _ratios(
+    measured: Measured, maps: MapSet, white: Mask, lesion: Mask | None
+) -> tuple[TissueRatio, ...]:
+    """Compare grey with white matter; an atypical brain is flagged, never rescaled."""
+    try:
+        grey = quantify.find_grey_matter(
+            maps["cbv"], measured.anatomy, measured.brain, avoid=lesion
+        )
+    except MetadataError:
+        return ()
+    return tuple(
+        TissueRatio(
+            key=key,
+            value=float(np.median(maps[key].inside(grey)) / np.median(maps[key].inside(white))),
+            low=low,
+            high=high,
+        )
+        for key, (low, high) in HEALTHY_RATIOS.items()
+        if maps[key].inside(grey).size and maps[key].inside(white).size
+    )
+
+
+def _assumptions(scan: DscScan, config: Config) -> tuple[tuple[str, Assumed], ...]:
+    haematocrit = haematocrit_of(config)
+    found = [
+        (f"haematocrit, {name} vessels", value)
+        for name, value in (("large", haematocrit.large), ("small", haematocrit.small))
+        if isinstance(value, Assumed)
+    ]
+    return (*scan.signal.acquisition.assumed(), *found)

@@ -1,0 +1,103 @@
+"""Paths to core types: what the user named on the command line, or what a dataset holds."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bolus import io
+from bolus.core import Acquisition, Grid, Mask
+from bolus.io.access import stem_of
+from bolus.io.plausible import require_plausible
+from bolus.workflows.config import Config
+from bolus.workflows.dsc import DscScan
+from bolus.workflows.notices import collected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DscPaths:
+    """The files of one DSC exam; everything but the series may be absent."""
+
+    series: Path
+    second_echo: Path | None = None
+    aif: Path | None = None
+    mask: Path | None = None
+    reference_mask: Path | None = None
+    tumour: Path | None = None
+
+    def present(self) -> tuple[Path, ...]:
+        """Every file that was named, in a fixed order."""
+        named = (
+            self.series,
+            self.second_echo,
+            self.aif,
+            self.mask,
+            self.reference_mask,
+            self.tumour,
+        )
+        return tuple(path for path in named if path is not None)
+
+
+def read_scan(paths: DscPaths, config: Config, *, label: str = "") -> DscScan:
+    """Read every file of an exam and check that they belong together.
+
+    Args:
+        paths: the files.
+        config: its `acquisition` section wins over the sidecar.
+        label: what the report calls the exam; the series' file name if empty.
+
+    Raises:
+        FileError, GeometryError, TimingError, MetadataError: with the file's name.
+    """
+    notices: list[str] = []
+    given = Acquisition(**config.acquisition.model_dump())
+    with collected(notices):
+        signal = io.read_series(paths.series, given=given)
+        second = None
+        if paths.second_echo is not None:
+            # The option and the settings speak of the first echo.
+            second = io.read_series(paths.second_echo, given=replace(given, echo_time_s=None))
+        grid = signal.grid
+        return DscScan(
+            label=label or series_name(paths.series),
+            signal=signal,
+            second_echo=second,
+            brain=_mask(paths.mask, "brain", signal.grid),
+            white_matter=_mask(paths.reference_mask, "reference", grid),
+            tumour=io.read_labels(paths.tumour, grid=grid) if paths.tumour else None,
+            aif=io.read_curve_tsv(paths.aif) if paths.aif else None,
+            notices=tuple(notices),
+        )
+
+
+def _mask(path: Path | None, name: str, grid: Grid) -> Mask | None:
+    return io.read_mask(path, name=name, grid=grid) if path is not None else None
+
+
+def series_name(path: Path) -> str:
+    """Return a file's name without its endings, of letters, digits, dots, dashes, underscores.
+
+    Example:
+        >>> series_name(Path("exams/Müller 1.nii.gz"))
+        'M-ller-1'
+    """
+    stem = stem_of(path)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-") or "series"
+
+
+def with_times(
+    config: Config, *, echo_time_s: float | None, repetition_time_s: float | None
+) -> Config:
+    """Return the settings with the times of the command line in front of those of the file.
+
+    Raises:
+        MetadataError: a time cannot be right (30 is milliseconds).
+    """
+    given = {"echo_time_s": echo_time_s, "repetition_time_s": repetition_time_s}
+    options = {
+        "echo_time_s": "--echo-time",
+        "repetition_time_s": "--repetition-time",
+    }
+    stated = {name: value for name, value in given.items() if value is not None}
+    for name, value in stated.items():
+        require_plausible(name, value, key=options[name])
+    return config.model_copy(update={"acquisition": config.acquisition.model_copy(update=stated)})

@@ -6,28 +6,30 @@ The cases are made in code, see `nifti_cases.py`.
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import nibabel as nib
 import nifti_cases
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from nifti_cases import MASK_CASES, SERIES_CASES, Case
 
 from bolus.core import Grid
-from bolus.errors import BolusError, Code
+from bolus.errors import BolusError, Code, QualityWarning
 from bolus.io import read_mask, read_series
+from bolus.io.sidecar import FIELD_KEYS
 
 pytestmark = pytest.mark.reliability
 GRID = Grid(shape=nifti_cases.SHAPE[:3], affine=nifti_cases.AFFINE)
-THROUGH_THE_COMMAND = (
-    "missing", "folder", "wrong checksum", "cut data", "bomb", "NaN slope", "micrometres",
-    "one volume", "not JSON", "TR in ms", "TE in ms", "times go back",
-)  # fmt: skip
 
 
 def name_of(case: Case) -> str:
@@ -188,44 +190,115 @@ def test_both_byte_orders_give_the_same_values(tmp_path):
     np.testing.assert_allclose(series.grid.affine, nifti_cases.AFFINE)
 
 
-def run_dsc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bolus", "dsc", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "NO_COLOR": "1"},
-    )
-
-
-@pytest.mark.parametrize(
-    "case", [c for c in SERIES_CASES if c.name in THROUGH_THE_COMMAND], ids=name_of
+FUZZ = settings(
+    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_the_command_ends_with_code_2_and_leaves_nothing(case, tmp_path):
+KEYS = [key for keys in FIELD_KEYS.values() for key in keys]
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=3,
+)
+
+
+def line_of_refusal(path: Path) -> str:
+    """The line a reader refuses with, or nothing; anything but our errors ends the test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        try:
+            read_series(path)
+        except BolusError as error:
+            return str(error)
+    return ""
+
+
+@settings(FUZZ, max_examples=100)
+@given(at=st.integers(0, 355), value=st.integers(0, 255), more=st.integers(0, 355))
+def test_a_spoiled_header_gives_an_answer_or_our_error(tmp_path, at, value, more):
+    path = nifti_cases.good(tmp_path, name="dsc.nii")
+    content = bytearray(path.read_bytes())
+    content[at] = value
+    content[more] ^= 0x80
+    path.write_bytes(content)
+
+    assert re.fullmatch(r"(error\[BOLUS-\d{4}\] .+ - .+)?", line_of_refusal(path))
+
+
+@settings(FUZZ, max_examples=60)
+@given(values=st.dictionaries(st.sampled_from([*KEYS, "VolumeTiming", "ValueSources"]), ANY_JSON))
+def test_any_sidecar_gives_an_answer_or_our_error(tmp_path, values):
+    path = nifti_cases.good(tmp_path, sidecar=values)
+
+    assert re.fullmatch(r"(error\[BOLUS-\d{4}\] .+ - .+)?", line_of_refusal(path))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """The command in this process: its exit code and what it wrote to standard error."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> tuple[int, str]:
+        from bolus.cli import main
+
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in arguments])
+        return ended.value.code, capsys.readouterr().err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("case", SERIES_CASES, ids=name_of)
+def test_the_command_ends_with_code_2_and_leaves_nothing(case, tmp_path, command):
     (tmp_path / "in").mkdir()
+    path = case.make(tmp_path / "in")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    path = case.make(tmp_path / "in")
-    before = tree(tmp_path / "out")
 
-    done = run_dsc(str(path), "--output", str(tmp_path / "out" / "result"))
+    status, line = command("dsc", path, "--output", tmp_path / "out" / "result")
+
+    assert status == 2
+    require_one_line(line, case)
+    assert line.count("\n") == 1
+    assert tree(tmp_path / "out") == tree_of_notes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
+
+
+def tree_of_notes() -> dict[str, str]:
+    return {"notes.txt": hashlib.sha256(b"mine").hexdigest()}
+
+
+@pytest.mark.parametrize("case", MASK_CASES, ids=name_of)
+def test_the_command_refuses_bad_masks(case, tmp_path, command):
+    for name in ("series", "mask"):
+        (tmp_path / name).mkdir()
+    series = nifti_cases.good(tmp_path / "series")
+    mask = case.make(tmp_path / "mask")
+
+    status, line = command("dsc", series, "--mask", mask, "--output", tmp_path / "result")
+
+    assert status == 2
+    require_one_line(line, case)
+    assert not (tmp_path / "result").exists()
+
+
+def test_the_program_itself_gives_one_line_and_code_2(tmp_path):
+    (tmp_path / "in").mkdir()
+    case = next(c for c in SERIES_CASES if c.name == "TR in ms")
+    words = ["dsc", str(case.make(tmp_path / "in")), "--output", str(tmp_path / "result")]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bolus", *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
 
     assert done.returncode == 2
     require_one_line(done.stderr, case)
     assert done.stderr.count("\n") == 1
-    assert tree(tmp_path / "out") == before
-
-
-def test_the_command_refuses_a_mask_on_another_grid(tmp_path):
-    for name in ("series", "mask"):
-        (tmp_path / name).mkdir()
-    series = nifti_cases.good(tmp_path / "series")
-    case = next(c for c in MASK_CASES if c.name == "other place")
-    mask = case.make(tmp_path / "mask")
-
-    done = run_dsc(str(series), "--mask", str(mask), "--output", str(tmp_path / "result"))
-
-    assert done.returncode == 2
-    require_one_line(done.stderr, case)
-    assert not (tmp_path / "result").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]

@@ -54,7 +54,7 @@ def write_dataset(
         The paths of the first-echo series, where they will be once `output` is closed.
     """
     output.write("dataset_description.json", json_text(_described(name, source)))
-    output.write("README.md", f"# {name}\n\n{description}\n")
+    output.write("README.md", f"# {name}\n\n{description}\n\n{_README}")
     output.write(".bidsignore", _IGNORED_RAW)
     subjects = sorted({s.key.subject for s in sessions})
     output.write(
@@ -66,6 +66,12 @@ def write_dataset(
             output.write(f"derivatives/segmentation/{file}", text)
     return tuple(_write_session(output, session) for session in sessions)
 
+
+_README = """\
+Each session has its DSC series in `perf` (BIDS has no place for DSC yet, so `.bidsignore` names it)
+with the settings of the scan in the JSON file beside it, and a T1-weighted image in `anat` where
+there is one. Tumour labels are the derivatives dataset `derivatives/segmentation`.
+"""
 
 _IGNORED_RAW = """\
 # BIDS has no place for DSC yet

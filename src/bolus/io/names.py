@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bolus.errors import Code, FileError
 
-_PART = re.compile(r"\.?[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+_PART = re.compile(r"\.?[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 

@@ -127,15 +127,16 @@ def open_output(
 
 
 def write_atomically(path: Path | str, content: bytes) -> None:
-    """Write a file so that its name never stands for half of it.
+    """Write a file so that its name never stands for half of it; its folders are made.
 
     Raises:
         ResourceError: the disk is full, or may not be written.
-        FileError: its folder does not exist.
+        FileError: a part of its path is a file.
     """
     path = Path(path)
     temporary = path.with_name(f"{_HIDDEN}{os.getpid()}-{path.name}")
     with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 file.write(content)

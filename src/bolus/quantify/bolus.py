@@ -125,8 +125,7 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
         >>> series = PerfusionSeries(values=(900 * np.exp(-drop)).reshape(1, 1, 1, 40),
         ...     quantity=SIGNAL, grid=Grid(shape=(1, 1, 1), affine=np.eye(4)),
         ...     time=TimeAxis(seconds=seconds), acquisition=Acquisition(), provenance=Provenance())
-        >>> brain = Mask(values=np.ones((1, 1, 1), bool), grid=series.grid, name="brain")
-        >>> find_bolus(series, brain).peak
+        >>> find_bolus(series, Mask(values=[[[True]]], grid=series.grid, name="brain")).peak
         17
     """
     mean, sample = _curves(series.require(SIGNAL), mask.require_some())

@@ -303,11 +303,12 @@ def flow(
             residues, setting = back.apply(curves)
             height, index, offset = peaks(residues, periodic=lags[0] < 0)
             noise = _root_mean_square(curves @ basis) if sigma is None else sigma[part]
+            error = gain[setting, index] * noise
         status[part] = _status(curves, height)
         good = status[part] == FitStatus.OK
         value[part] = np.where(good, height, np.nan)
         delay[part] = np.where(good, lags[index] + offset * step_s, np.nan)
-        std[part] = np.where(good, gain[setting, index] * noise, np.nan)
+        std[part] = np.where(good, error, np.nan)
     return value, delay, std, status
 
 

@@ -10,7 +10,7 @@ from bolus.quantify.bolus import BolusTiming
 
 _CHUNK = 8192
 _NOISES = 3.5
-"""A smoothed peak counts from this many of its standard deviations (0.4 % of empty curves do)."""
+"""A smoothed peak counts from this many of its standard deviations (1.6 % of empty curves do)."""
 _SMOOTHED_NOISE = float(np.sqrt(6.0)) / 4
 """White noise after the kernel (1, 2, 1)/4."""
 _LATE_S = 10.0

@@ -68,32 +68,34 @@ def project(curves, terms, first, products):  # type: ignore[no-untyped-def]
 
     Args:
         curves: (voxels, t).
-        terms: (m, t), of the same type.
+        terms: (m, t - first), of the same type.
         first: frames before this one are not used.
         products: (voxels, m + 1) out, of the same type.
     """
     m, n = terms.shape
     zero = curves.dtype.type(0)
     for row in range(len(curves)):
+        curve = curves[row, first:]
         e = zero
-        for i in range(first, n):
-            e += curves[row, i] * curves[row, i]
+        for i in range(n):
+            e += curve[i] * curve[i]
         products[row, m] = e
         k = 0
         while k + 4 <= m:
+            p, q, r, s = terms[k], terms[k + 1], terms[k + 2], terms[k + 3]
             a = b = c = d = zero
-            for i in range(first, n):
-                y = curves[row, i]
-                a += y * terms[k, i]
-                b += y * terms[k + 1, i]
-                c += y * terms[k + 2, i]
-                d += y * terms[k + 3, i]
+            for i in range(n):
+                a += curve[i] * p[i]
+                b += curve[i] * q[i]
+                c += curve[i] * r[i]
+                d += curve[i] * s[i]
             products[row, k], products[row, k + 1] = a, b
             products[row, k + 2], products[row, k + 3] = c, d
             k += 4
         while k < m:
+            p = terms[k]
             a = zero
-            for i in range(first, n):
-                a += curves[row, i] * terms[k, i]
+            for i in range(n):
+                a += curve[i] * p[i]
             products[row, k] = a
             k += 1

@@ -137,7 +137,7 @@ class Bidirectional:
 class Matched:
     """Fit leakage with washout beside a reference that is matched to each voxel's own bolus.
 
-    ΔR2*(t) = K1 v(t - δ; τ) - K2 ∫₀ᵗ a(u) exp(-kep (t - u)) du. The reference curve is first
+    ΔR2*(t) = K1 v(t - δ; τ) - K2 ∫₀ᵗ ref(u) exp(-kep (t - u)) du. For v, the reference is first
     sharpened to what entered its vessels, a = ref + τ₀ dref/dt (the inverse of an exponential
     residue with mean transit time τ₀), then dispersed and delayed again: v = a ⊗ exp(-t/τ)/τ at
     δ. The pair of one v and one washout rate that leaves the smallest residual is taken; all
@@ -146,7 +146,7 @@ class Matched:
 
     Assumes:
         Transit and arrival differ from the reference as by an exponential residue and a delay;
-        leaked contrast follows the curve that enters, not each voxel's own delay.
+        what leaks follows the mean capillary curve of the reference, not each voxel's own delay.
 
     Source:
         This package's own; separating transit from leakage in each voxel is the idea of Bjørnerud
@@ -191,8 +191,7 @@ class Matched:
                 for delay in self.delay_s
                 if not (same and delay == 0)
             ]
-        washout = _washout(entering, fine, kep)
-        terms = np.array([np.interp(seconds, fine, term) for term in washout])
+        terms = _washout(reference, seconds, kep)
         return _fit_pairs(tissue, np.array(vascular), terms, seconds, baseline, kep_per_s=kep)
 
 
@@ -327,9 +326,10 @@ def _fit_pairs(
     unit_v, unit_l = vascular / norm_v[:, None], leakage / norm_l[:, None]
     errors = np.sqrt(_variances(unit_v, leakage, weights, slice(first, stop)))
     kind = np.float32 if tissue.dtype == np.float32 else np.float64
-    terms = np.concatenate([unit_v, unit_l, weights[None]]).astype(kind)
+    terms = np.concatenate([unit_v, unit_l, weights[None]])[:, first:].astype(kind, order="C")
     degrees = len(seconds) - first - 3.0 - (n > 1) - 2.0 * (v > 1)  # one went to the baseline
     area_v = vascular @ weights / float(vascular[0] @ weights)
+    known = (unit_v @ unit_l.T, area_v / norm_v, 1 / norm_l, leakage @ weights, errors)
     numbers = np.empty((6, len(tissue)))
     choice = np.empty((3, len(tissue)), np.int16)
     for at in range(0, len(tissue), _CHUNK):
@@ -337,10 +337,7 @@ def _fit_pairs(
         curves = np.ascontiguousarray(tissue[rows], kind)
         products = np.empty((len(curves), len(terms) + 1), kind)
         project(curves, terms, first, products)
-        search_pairs(
-            products, unit_v @ unit_l.T, area_v / norm_v, 1 / norm_l, leakage @ weights,
-            errors, degrees, numbers[:, rows], choice[:, rows],
-        )  # fmt: skip
+        search_pairs(products, *known, degrees, numbers[:, rows], choice[:, rows])
     lost = choice[2] != FitStatus.OK
     kep = None if kep_per_s is None else np.where(lost, np.nan, kep_per_s[choice[1]])
     return LeakageFit(

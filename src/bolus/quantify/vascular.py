@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from threadpoolctl import threadpool_limits
 
 from bolus.core.arrays import Curve, Curves
 from bolus.core.maps import FitStatus
@@ -65,11 +66,11 @@ class VascularModel:
 
     mtt_range_s: tuple[float, float] = (0.5, 40.0)
     """Shortest and longest mean transit time looked for [s]."""
-    shape_range: tuple[float, float] = (0.5, 64.0)
-    """Smallest and largest shape; 1 is an exponential."""
+    shape_range: tuple[float, float] = (1.0, 64.0)
+    """Smallest and largest shape; 1 is one well-mixed pool, an exponential: the most dispersed."""
     delay_range_s: tuple[float, float] = (-10.0, 10.0)
     """Earliest and latest arrival behind the artery [s]."""
-    shape_centre: float = 2.5
+    shape_centre: float = 2.0
     """Most likely shape before the data are seen."""
     shape_spread: float = 3.0
     """Factor about the centre that holds 68 % of shapes before the data are seen."""
@@ -106,9 +107,10 @@ class VascularModel:
         count = len(tissue)
         values = np.full((count, 16), np.nan)
         status = np.zeros(count, np.uint8)
-        for first in range(0, count, CHUNK):
-            part = slice(first, min(first + CHUNK, count))
-            self._fit(np.asarray(tissue[part], np.float64), tables, values[part], status[part])
+        with threadpool_limits(limits=1, user_api="blas"):  # two threads cost more, not less
+            for first in range(0, count, CHUNK):
+                part = slice(first, min(first + CHUNK, count))
+                self._fit(np.asarray(tissue[part], np.float64), tables, values[part], status[part])
         return self._named(values, status, tables)
 
     def tables(self, aif: Curve, seconds: Curve) -> VascularTables:
@@ -187,8 +189,8 @@ class VascularModel:
         values[:, 12:15] = position
         top = np.array(tables.coefficients.shape[:3]) - 3.0
         edge = ((position <= 0) | (position >= top))[:, [0, 2]].any(axis=1)
-        status[edge] = FitStatus.AT_BOUND
         status[outcome == NOT_CONVERGED] = FitStatus.NOT_CONVERGED
+        status[edge] = FitStatus.AT_BOUND
         with np.errstate(invalid="ignore"):
             weak = ~(found[:, 0] > self.detection * np.sqrt(found[:, 2]))
         status[weak | (outcome == NO_AMPLITUDE)] = FitStatus.NO_BOLUS
@@ -220,7 +222,7 @@ class VascularModel:
 
 
 def _best_start(projected: np.ndarray, tables: VascularTables) -> np.ndarray:
-    """Return the template with the largest projection of every voxel, in blocks that stay in cache."""
+    """Return the template of largest projection, voxel by voxel, in blocks that stay in cache."""
     block = 512
     single = projected[:, : tables.starts.shape[1]].astype(np.float32)
     match = np.empty((block, len(tables.starts)), np.float32)

@@ -43,7 +43,8 @@ class FirstPass:
 def fit_first_pass(aif: Curve, seconds: Curve) -> FirstPass | None:
     """Fit a gamma variate to the first pass of an arterial curve by least squares.
 
-    The pass ends where the curve has fallen to a quarter of its peak.
+    The pass ends where the curve has fallen to a quarter of its peak. A power below 3 is not
+    allowed: with one or two samples on the rise it would put a corner where there is a slope.
 
     Args:
         aif: arterial curve (t,).
@@ -61,7 +62,7 @@ def fit_first_pass(aif: Curve, seconds: Curve) -> FirstPass | None:
     Example:
         >>> t = np.arange(40) * 1.5
         >>> truth = FirstPass(height=5.0, start_s=13.1, power=3.0, width_s=4.5)
-        >>> round(fit_first_pass(truth(t), t).start_s, 3)
+        >>> round(float(fit_first_pass(truth(t), t).start_s), 3)
         13.1
     """
     from scipy.optimize import least_squares

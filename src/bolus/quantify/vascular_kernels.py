@@ -14,7 +14,7 @@ NO_AMPLITUDE = 2
 
 @njit(cache=True, fastmath=True, inline="always")
 def _weights(position: float, nodes: int, weight: np.ndarray) -> int:
-    """Fill values (row 0) and slopes (row 1) of the four splines over a position; return the first."""
+    """Fill values and slopes (two rows) of the splines over a position; return the first."""
     first = min(int(position), nodes - 2)
     f = position - first
     g = 1.0 - f
@@ -135,7 +135,7 @@ def _step(
 
 
 @njit(cache=True, fastmath=True)
-def refine(
+def refine(  # noqa: PLR0915 - one loop, which numba compiles as a whole
     projected: np.ndarray,
     outside: np.ndarray,
     position: np.ndarray,
@@ -152,9 +152,9 @@ def refine(
     Minimises |z - a T(x)|^2 + noise * ((x1 - centre) / width)^2 over amplitude and position.
 
     `projected` (voxels, rank) are the data on the basis, `outside` (voxels,) the squared norm off
-    it, `position` (voxels, 3) start and answer in nodes, `prior` (centre and precision in nodes, share of the
-    mean square of a curve that counts as noise beside the residual),
-        `order` (voxels,) visits voxels of like starts together, so that their table rows stay in cache;
+    it, `position` (voxels, 3) start and answer in nodes, `prior` (centre and precision
+    in nodes, share of a curve's sum of squares that counts as noise beside the residual),
+    `order` (voxels,) visits voxels of like starts together, so that table rows stay in cache,
     `result` (voxels, 12): amplitude, noise variance, variance of the amplitude, covariances of
     the amplitude with the three positions, their 3 x 3 covariance's upper triangle.
     """
@@ -218,7 +218,17 @@ def refine(
 
 
 @njit(cache=True, fastmath=True)
-def _finish(gram, power, outside, freedom, pull, hessian, slope, work, result) -> None:
+def _finish(
+    gram: np.ndarray,
+    power: float,
+    outside: float,
+    freedom: float,
+    pull: np.ndarray,
+    hessian: np.ndarray,
+    slope: np.ndarray,
+    work: np.ndarray,
+    result: np.ndarray,
+) -> None:
     """Write amplitude, noise variance and the covariance with the amplitude put back in."""
     amplitude = gram[0, 4] / gram[0, 0]
     noise = (outside + max(power - gram[0, 4] * amplitude, 0.0)) / freedom

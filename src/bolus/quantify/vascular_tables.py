@@ -157,7 +157,7 @@ def tissue_curves(
 
 
 def _spline_matrix(nodes: int) -> np.ndarray:
-    """Return (nodes + 2, nodes): values at nodes to coefficients of cubic B-splines (not-a-knot)."""
+    """Return (nodes + 2, nodes): values at nodes to B-spline coefficients (not-a-knot)."""
     equations = np.zeros((nodes + 2, nodes + 2))
     for i in range(nodes):
         equations[i + 1, i : i + 3] = (1 / 6, 4 / 6, 1 / 6)

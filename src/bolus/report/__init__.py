@@ -5,6 +5,7 @@ from bolus.report.findings import (
     LeakageComparison,
     QualityFigure,
     TissueRatio,
+    quality_figures,
 )
 from bolus.report.html import render_dsc_report
 from bolus.report.methods import sentence_for
@@ -18,6 +19,7 @@ __all__ = [
     "TissueRatio",
     "Verdict",
     "check_protocol",
+    "quality_figures",
     "render_dsc_report",
     "sentence_for",
 ]

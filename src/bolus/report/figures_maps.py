@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from bolus.core import LabelMap, ParameterMap
 from bolus.report.figures import INK, PIXELS_PER_INCH, Picture, as_picture, blank, house_style
 from bolus.report.findings import DscFindings
 from bolus.report.slices import AxialView
-from bolus.report.wording import number, significant, symbol, symbol_with_unit, unit_text
+from bolus.report.wording import number, significant, symbol, symbol_with_unit, tick, unit_text
 
 SLICES = 6
 _WIDTH = 1160
@@ -59,6 +58,10 @@ SCALES = {
     "k1": Scale(colours="inferno", low=0, high=4),
 }
 _STEPS = (1, 2, 5)
+_LEAST_LEAKAGE = 1e-4
+"""Range of K2 [1/s] below which there is only rounding to show."""
+_EXCEEDED = 0.1
+"""Share of the brain beyond a fixed range that calls for another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,21 +104,38 @@ def view_of(findings: DscFindings) -> AxialView:
     return AxialView.of(findings.brain, findings.tumour_mask, slices=SLICES)
 
 
-def scale_of(item: ParameterMap, inside: np.ndarray) -> Scale:
-    """Return the fixed scale of a quantity; leakage and times without one get a round range."""
-    key = item.quantity.key
-    if key in SCALES:
-        return SCALES[key]
-    values = item.values[inside & np.isfinite(item.values)]
+def scale_of(findings: DscFindings, key: str) -> Scale:
+    """Return the fixed scale of a quantity, or a round range where there is none or it is too low.
+
+    A fixed range that more than a tenth of the brain exceeds would show one colour only: then,
+    and for leakage and times, the range is chosen for the exam, and the page says so.
+    """
+    item = findings.maps[key]
+    values = item.values[findings.brain.values & np.isfinite(item.values)]
+    fixed = SCALES.get(key)
+    if fixed and not (values.size and np.mean(values > fixed.high) > _EXCEEDED):
+        return fixed
     if not values.size:
         return Scale(colours="viridis", low=0, high=1)
     if key == "k2":
-        reach = _round_up(float(np.percentile(np.abs(values), 99)))
-        return Scale(colours="berlin", low=-reach, high=reach, chosen=True)
+        tumour = findings.tumour_mask
+        inside = item.inside(tumour) if tumour else values[:0]
+        reach = [
+            float(np.percentile(np.abs(v), p)) for v, p in ((values, 99), (inside, 98)) if v.size
+        ]
+        limit = _round_up(max(*reach, _LEAST_LEAKAGE))
+        return Scale(colours="berlin", low=-limit, high=limit, chosen=True)
     low, high = (float(v) for v in np.percentile(values, [2, 98]))
-    step = _round_up(max(high - low, 1e-9) / 10)
-    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    return Scale(colours="viridis", low=float(low), high=float(high), chosen=True)
+    low = fixed.low if fixed else low
+    step = _round_up(max(high - low, 0.01 * abs(high), 1e-6) / 6)
+    floor = float(np.floor(low / step + 1e-9) * step)
+    ceiling = float(np.ceil(high / step - 1e-9) * step)
+    return Scale(
+        colours=fixed.colours if fixed else "viridis",
+        low=floor,
+        high=max(ceiling, floor + step),
+        chosen=True,
+    )
 
 
 def _round_up(value: float) -> float:
@@ -127,7 +147,7 @@ def _round_up(value: float) -> float:
 def map_row(findings: DscFindings, view: AxialView, key: str) -> Picture:
     """Draw one map, in the same slices and scale as all others; grey voxels have no answer."""
     item = findings.maps[key]
-    scale = scale_of(item, findings.brain.values)
+    scale = scale_of(findings, key)
     values = item.values[findings.brain.values & np.isfinite(item.values)]
     over = bool(values.size and values.max() > scale.high)
     under = bool(values.size and values.min() < scale.low)
@@ -314,25 +334,24 @@ def _bar(panel: Panel, scale: Scale, label: str, *, beyond: tuple[bool, bool]) -
     steps = matplotlib.colormaps[scale.colours](np.linspace(1, 0, 256), bytes=True)[:, None, :3]
     extent = (left, left + width, top + height, top)
     axes.imshow(steps, aspect="auto", interpolation="none", extent=extent)
-    locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
-    slack = 1e-6 * (scale.high - scale.low)
-    ticks = [
-        float(t)
-        for t in locator.tick_values(scale.low, scale.high)
-        if scale.low - slack <= t <= scale.high + slack
-    ]
-    for tick in ticks:
-        y = top + height * (scale.high - tick) / (scale.high - scale.low)
-        below = beyond[0] and abs(tick - scale.low) <= slack
-        above = beyond[1] and abs(tick - scale.high) <= slack
-        words = ("≤" if below else "≥" if above else "") + _tick_words(tick, ticks[1] - ticks[0])
+    ticks = _ticks(scale)
+    for place, value in enumerate(ticks):
+        y = top + height * (scale.high - value) / (scale.high - scale.low)
+        sign = {0: "≤" if beyond[0] else "", len(ticks) - 1: "≥" if beyond[1] else ""}
+        words = sign.get(place, "") + tick(value, ticks[1] - ticks[0])
         axes.plot([left + width, left + width + 3], [y, y], color=INK, lw=0.6)
         axes.text(left + width + 5, y, words, fontsize=7.5, va="center", ha="left")
     axes.text(left + 60, top + height / 2, label, fontsize=8, rotation=90, va="center", ha="center")
 
 
-def _tick_words(value: float, step: float) -> str:
-    return number(value, max(0, -int(np.floor(np.log10(step) + 1e-9))))
+def _ticks(scale: Scale) -> list[float]:
+    """Part a range into round steps that end at its ends; a range about zero in four."""
+    reach = scale.high - scale.low
+    for parts in (4,) if scale.low == -scale.high else (6, 5, 4, 8, 7, 3):
+        first = reach / parts / 10 ** np.floor(np.log10(reach / parts))
+        if np.isclose([1.0, 2.0, 2.5, 5.0, 10.0], first).any():
+            return [float(v) for v in np.linspace(scale.low, scale.high, parts + 1)]
+    return [scale.low, (scale.low + scale.high) / 2, scale.high]
 
 
 def _slice_words(view: AxialView) -> str:

@@ -218,6 +218,73 @@ class QualityFigure:
     detail: str = ""
 
 
+@runtime_checkable
+class SeriesNumbers(Protocol):
+    """What was measured of the series; `preprocess.quality.SeriesQuality` is one."""
+
+    @property
+    def baseline_tsnr(self) -> float:
+        """Temporal signal-to-noise before the bolus."""
+
+    @property
+    def drift_percent_per_min(self) -> float:
+        """Slope of the brain mean before the bolus [%/min]."""
+
+    @property
+    def outlier_frames(self) -> tuple[int, ...]:
+        """Frames that jump, counted from 0."""
+
+    @property
+    def lost_percent(self) -> float:
+        """Share of brain voxels without a usable curve [%]."""
+
+    @property
+    def look_tsnr(self) -> bool:
+        """Whether noise will rule single voxels."""
+
+    @property
+    def look_drift(self) -> bool:
+        """Whether drift may pass for leakage."""
+
+    @property
+    def look_lost(self) -> bool:
+        """Whether too many voxels have no curve."""
+
+
+def quality_figures(quality: SeriesNumbers) -> tuple[QualityFigure, ...]:
+    """Return what was measured of a series as lines of the report; frames are counted from 1."""
+    frames = ", ".join(str(frame + 1) for frame in quality.outlier_frames[:12])
+    more = ", ..." if len(quality.outlier_frames) > 12 else ""
+    return (
+        QualityFigure(
+            name="temporal signal-to-noise",
+            value=quality.baseline_tsnr,
+            look=quality.look_tsnr,
+            detail="before the bolus, median of the brain",
+        ),
+        QualityFigure(
+            name="drift",
+            value=quality.drift_percent_per_min,
+            unit="%/min",
+            look=quality.look_drift,
+            detail="of the brain mean before the bolus",
+        ),
+        QualityFigure(
+            name="frames that jump",
+            value=len(quality.outlier_frames),
+            look=bool(quality.outlier_frames),
+            detail=f"frame {frames}{more}" if frames else "outside of the first pass",
+        ),
+        QualityFigure(
+            name="voxels without a curve",
+            value=quality.lost_percent,
+            unit="%",
+            look=quality.look_lost,
+            detail="of the brain",
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DscFindings:
     """What one DSC exam gave, ready to be shown; nothing is computed from files here.

@@ -110,9 +110,21 @@ def _voxels(findings: DscFindings) -> Glance:
         return Glance(name="Voxels", look=True, finding="no blood volume map")
     lost, total = findings.lost_voxels(key)
     percent = 100 * lost / total if total else float("nan")
+    odd = {
+        k: _implausible_percent(findings, k) for k in ("cbv", "cbf", "mtt") if k in findings.maps
+    }
+    worst = max(odd, key=lambda k: odd[k], default="")
+    strange = bool(worst) and odd[worst] > _LOST_PERCENT
     return Glance(
-        name="Voxels without answer",
-        look=not percent <= _LOST_PERCENT,
-        finding=f"{thousands(lost)} of {thousands(total)} ({number(percent, 1)} %)",
-        detail=f"{symbol(key)} map, brain",
+        name="Voxels",
+        look=not percent <= _LOST_PERCENT or strange,
+        finding=f"{thousands(lost)} of {thousands(total)} ({number(percent, 1)} %) without answer",
+        detail=f"{number(odd[worst], 0)} % of {symbol(worst)} implausible" if strange else "",
     )
+
+
+def _implausible_percent(findings: DscFindings, key: str) -> float:
+    """Share of brain voxels whose answer lies outside the range of tissue [%]."""
+    item = findings.maps[key]
+    values = item.values[findings.brain.values & np.isfinite(item.values)]
+    return 100 * float(np.mean(~item.quantity.is_plausible(values))) if values.size else 0.0

@@ -12,7 +12,7 @@ from bolus.report.glance import at_a_glance, main_map
 from bolus.report.methods import write_methods
 from bolus.report.protocol import CITATION, CITATION_DOI, check_protocol
 from bolus.report.tables import interval_table, quantity_table, status_table
-from bolus.report.wording import in_unit, number, significant, symbol, thousands, unit_text
+from bolus.report.wording import number, of_quantity, significant, symbol, thousands, unit_text
 
 _TEMPLATE = "dsc.html.j2"
 
@@ -93,9 +93,9 @@ def _white_matter(findings: DscFindings) -> dict[str, str]:
     for key in ("cbv", "cbf", "mtt"):
         if key in findings.maps and mask.count:
             values = findings.maps[key].inside(mask)
-            unit = findings.maps[key].quantity.unit
             if values.size:
-                found[key] = f"{in_unit(float(values.mean()), unit)} {unit_text(unit)}"
+                unit = unit_text(findings.maps[key].quantity.unit)
+                found[key] = f"{of_quantity(float(values.mean()), key)} {unit}"
     return found
 
 

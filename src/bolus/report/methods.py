@@ -9,6 +9,10 @@ from bolus.core import Provenance, Step
 
 _DOI = re.compile(r"10\.\d{4,9}/[^\s;,]+")
 
+_SPOKEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"find_aif": ("voxels", "score"), "aif_from_region": ("voxels", "score")}
+)
+"""Settings worth a place in the paragraph, for steps that record many; the others say all."""
 _ENDINGS = MappingProxyType(
     {"s": "s", "mm": "mm", "deg": "°", "t": "T", "ml": "mL", "percent": "%"}
 )
@@ -178,7 +182,11 @@ def _sentence(step: Step, numbers: dict[str, int]) -> Sentence:
     text = SENTENCES.get(name)
     return Sentence(
         text=text if text is not None else step.function,
-        settings=", ".join(_setting(k, v) for k, v in step.arguments.items()),
+        settings=", ".join(
+            _setting(key, value)
+            for key, value in step.arguments.items()
+            if key in _SPOKEN.get(name, step.arguments)
+        ),
         references=marks,
         known=text is not None,
     )
@@ -187,6 +195,8 @@ def _sentence(step: Step, numbers: dict[str, int]) -> Sentence:
 def _setting(name: str, value: object) -> str:
     """Say one argument; a number takes the unit that its name ends in."""
     stem, _, ending = name.rpartition("_")
+    if stem and ending in _ENDINGS and isinstance(value, str):
+        return f"{stem.replace('_', ' ')} {value}"
     if stem and ending in _ENDINGS and isinstance(value, int | float):
         return f"{stem.replace('_', ' ')} {_plain(value)} {_ENDINGS[ending]}"
     return f"{name.replace('_', ' ')} {_plain(value)}"

@@ -31,7 +31,7 @@ def draw(findings: DscFindings) -> dict[str, object]:
 
 def _map(findings: DscFindings, view: AxialView, key: str) -> dict[str, object]:
     item = findings.maps[key]
-    scale = figures_maps.scale_of(item, findings.brain.values)
+    scale = figures_maps.scale_of(findings, key)
     lost, _ = findings.lost_voxels(key)
     return {
         "key": key,

@@ -11,6 +11,9 @@ _MARGIN_VOXELS = 2
 _BRAIN_SHARE = 0.35
 """Without a tumour, slices are spread where the brain fills this share of its largest slice."""
 
+_TUMOUR_SHARE = 0.15
+"""Slices that hold less of the tumour than this share of its largest are not worth a picture."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AxialView:
@@ -126,7 +129,8 @@ def _spread(inside: np.ndarray, count: int) -> tuple[int, ...]:
 
 def _through(target: np.ndarray, count: int) -> tuple[int, ...]:
     """Even steps through the target; a small one is shown with the slices around it."""
-    hit = np.flatnonzero(target.any(axis=(0, 1)))
+    area = target.sum(axis=(0, 1))
+    hit = np.flatnonzero(area >= _TUMOUR_SHARE * area.max())
     first, last = int(hit[0]), int(hit[-1])
     depth = target.shape[2]
     while last - first + 1 < min(count, depth):

@@ -7,7 +7,7 @@ import numpy as np
 
 from bolus.core import QUANTITIES, FitStatus
 from bolus.report.findings import DscFindings, Region
-from bolus.report.wording import ABSENT, in_unit, number, symbol, thousands, unit_text
+from bolus.report.wording import ABSENT, number, of_quantity, symbol, thousands, tick, unit_text
 
 _STATUS_WORDS = {
     FitStatus.OK: "answer",
@@ -57,13 +57,12 @@ def interval_table(regions: Iterable[Region], key: str) -> IntervalTable | None:
     def place(value: float) -> float:
         return round(100 * (value - first) / (last - first), 2)
 
-    step_decimals = max(0, -int(np.floor(np.log10(ticks[1] - ticks[0]))))
     return IntervalTable(
         key=key,
         name=symbol(key),
         unit=unit_text(QUANTITIES[key].unit),
         rows=tuple(_interval_row(row, place) for row in chosen),
-        ticks=tuple((place(t), number(t, step_decimals)) for t in ticks),
+        ticks=tuple((place(t), tick(t, ticks[1] - ticks[0])) for t in ticks),
     )
 
 
@@ -76,18 +75,18 @@ def _interval_row(row: Region, place: object) -> IntervalRow:
     return IntervalRow(
         region=row.region,
         volume=number(row.volume_ml, 1),
-        mean=in_unit(row.mean, row.unit),
-        interval=_range(row.low95, row.high95, row.unit),
-        median=in_unit(row.median, row.unit),
-        spread=_range(row.p05, row.p95, row.unit),
+        mean=of_quantity(row.mean, row.key),
+        interval=_range(row.low95, row.high95, row.key),
+        median=of_quantity(row.median, row.key),
+        spread=_range(row.p05, row.p95, row.key),
         marks=marks,
     )
 
 
-def _range(low: float, high: float, unit: str) -> str:
+def _range(low: float, high: float, key: str) -> str:
     if not (np.isfinite(low) and np.isfinite(high)):
         return ABSENT
-    return f"{in_unit(low, unit)} to {in_unit(high, unit)}"
+    return f"{of_quantity(low, key)} to {of_quantity(high, key)}"
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -129,8 +128,8 @@ def quantity_table(regions: Sequence[Region]) -> WideTable | None:
 def _cell(row: Region | None) -> tuple[str, str]:
     if row is None or not np.isfinite(row.mean):
         return ABSENT, ""
-    interval = _range(row.low95, row.high95, row.unit)
-    return in_unit(row.mean, row.unit), "" if interval == ABSENT else interval
+    interval = _range(row.low95, row.high95, row.key)
+    return of_quantity(row.mean, row.key), "" if interval == ABSENT else interval
 
 
 def status_table(findings: DscFindings) -> WideTable:
@@ -153,7 +152,7 @@ def status_table(findings: DscFindings) -> WideTable:
         rows.append(
             (
                 (symbol(key), unit_text(item.quantity.unit) or "ratio"),
-                (in_unit(middle, item.quantity.unit), ""),
+                (of_quantity(middle, key), ""),
                 *((thousands(c), "") for c in counts),
                 (thousands(odd), ""),
             )

@@ -21,6 +21,7 @@ _DECIMALS = {
     "%": 1,
     "1": 2,
 }
+_DECIMALS_BY_KEY = {"ph": 1, "delta_r2s": 1, "ttp": 1, "bat": 1, "k2": 4, "adc": 6}
 ABSENT = "–"
 
 
@@ -37,6 +38,12 @@ def number(value: float, decimals: int = 2) -> str:
     if float(text) == 0:
         text = text.removeprefix("-")
     return text.replace("-", "−")
+
+
+def tick(value: float, step: float) -> str:
+    """Return a number of an axis with as many decimals as its step needs."""
+    decimals = next((d for d in range(7) if abs(round(step, d) - step) < 1e-9 + 1e-6 * step), 6)
+    return number(value, decimals)
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -56,9 +63,15 @@ def significant(value: float, digits: int = 3) -> str:
     return number(value, max(digits - 1 - order, 0))
 
 
-def in_unit(value: float, unit: str) -> str:
-    """Return a number with the decimals that its unit is read with."""
-    return number(value, _DECIMALS.get(unit, 3))
+def of_quantity(value: float, key: str) -> str:
+    """Return a number with the decimals that its quantity is read with.
+
+    Example:
+        >>> of_quantity(2.345, "ncbv"), of_quantity(0.00346, "k2"), of_quantity(52.0, "cbf")
+        ('2.35', '0.0035', '52.0')
+    """
+    decimals = _DECIMALS_BY_KEY.get(key, _DECIMALS.get(QUANTITIES[key].unit, 3))
+    return number(value, decimals)
 
 
 def unit_text(unit: str) -> str:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from bolus.core.arrays import Affine, read_only
 from bolus.core.randomness import stream
 
-_SHARPEN = 3.0
+_SHARPEN = 4.0
 """Exponent that turns probabilities over many people into the fractions of one head."""
 _CHOROID_MM = ((21.0, -38.0, 12.0), (27.0, -44.0, 2.0), (14.0, -30.0, 16.0))
 

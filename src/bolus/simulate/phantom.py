@@ -61,6 +61,18 @@ class TissueVoxels:
     ktrans_per_min: np.ndarray
     ve: np.ndarray
 
+    def part(self, which: slice) -> "TissueVoxels":
+        """Return some of the voxels."""
+        return TissueVoxels(
+            voxels=self.voxels[which],
+            share=self.share[which],
+            cbv=self.cbv[which],
+            mtt_s=self.mtt_s[which],
+            delay_s=self.delay_s[which],
+            ktrans_per_min=self.ktrans_per_min[which],
+            ve=self.ve[which],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Phantom:
@@ -81,6 +93,7 @@ class Phantom:
     labels: LabelMap
     tumour: LabelMap
     truth: MapSet
+    anatomy: np.ndarray
 
 
 def scan_grid(
@@ -209,6 +222,7 @@ def build_phantom(
         labels=LabelMap(values=labels.astype(np.uint8), grid=grid, names=TISSUE_LABELS),
         tumour=LabelMap(values=tumour, grid=grid, names=TUMOUR_LABELS),
         truth=truth,
+        anatomy=sample(head.intensity, source=head.affine, grid=grid, pose=to_scanner),
     )
 
 

@@ -48,11 +48,11 @@ TISSUES: Mapping[str, TissueModel] = MappingProxyType(
             cbv=0.1, mtt_s=5.0, delay_s=1.0, native=_native(1.0, (3.8, 0.5), (3.8, 0.3))
         ),
         "gm": TissueModel(
-            cbv=5.0, mtt_s=4.4, delay_s=0.6, spread=0.10,
+            cbv=5.3, mtt_s=4.4, delay_s=0.6, spread=0.10,
             native=_native(0.82, (1.12, 0.084), (1.33, 0.066)),
         ),
         "wm": TissueModel(
-            cbv=2.0, mtt_s=4.8, delay_s=1.2, spread=0.07,
+            cbv=2.0, mtt_s=5.0, delay_s=1.2, spread=0.07,
             native=_native(0.70, (0.88, 0.066), (0.83, 0.053)),
         ),
         "choroid": TissueModel(

@@ -17,7 +17,7 @@ from bolus.core import (
     Provenance,
 )
 from bolus.errors import Code, MetadataError
-from bolus.report import DscFindings, LeakageComparison, TissueRatio
+from bolus.report import DscFindings, LeakageComparison, QualityFigure, TissueRatio
 from bolus.workflows.config import Config
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
@@ -105,7 +105,7 @@ def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
         brain = scan.brain or preprocess.find_brain(motion.series)
         bolus = quantify.find_bolus(motion.series, brain)
         rates = _rates(scan, motion, bolus)
-        quality = preprocess.measure_quality(motion.series, brain, bolus.baseline, motion=motion)
+        quality = preprocess.measure_quality(motion.series, brain, bolus.baseline)
         anatomy = preprocess.baseline_image(motion.series, bolus.baseline)
     return Measured(
         signal=motion.series,
@@ -253,7 +253,7 @@ def _findings(
         ratios=_ratios(measured, maps, white, lesion),
         motion=measured.motion if not measured.motion.skipped else None,
         motion_skipped=measured.motion.skipped,
-        quality=measured.quality.figures(),
+        quality=_quality(measured.quality),
         delta_r2s=measured.delta_r2s,
         corrected=leakage.series if leakage.model else None,
         warnings=remarks[1],
@@ -321,6 +321,36 @@ def _ratios(
         )
         for key, (low, high) in HEALTHY_RATIOS.items()
         if maps[key].inside(grey).size and maps[key].inside(white).size
+    )
+
+
+def _quality(quality: preprocess.SeriesQuality) -> tuple[QualityFigure, ...]:
+    frames = quality.outlier_frames
+    return (
+        QualityFigure(
+            name="temporal SNR before the bolus",
+            value=quality.baseline_tsnr,
+            look=quality.look_tsnr,
+            detail="median over the brain",
+        ),
+        QualityFigure(
+            name="drift before the bolus",
+            value=quality.drift_percent_per_min,
+            unit="%/min",
+            look=quality.look_drift,
+        ),
+        QualityFigure(
+            name="frames that jump",
+            value=float(len(frames)),
+            look=bool(frames),
+            detail=", ".join(map(str, frames[:10])),
+        ),
+        QualityFigure(
+            name="brain voxels without a curve",
+            value=quality.lost_percent,
+            unit="%",
+            look=quality.look_lost,
+        ),
     )
 
 

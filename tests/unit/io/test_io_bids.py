@@ -76,7 +76,7 @@ def dataset(root: Path, *sessions: RawSession) -> tuple[Path, ...]:
             output,
             sessions,
             name="simulated",
-            description="Made by a simulator. " * 20,
+            description="Made by a simulator.",
             source="https://nilearn.github.io",
         )
 

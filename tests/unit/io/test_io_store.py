@@ -326,7 +326,9 @@ def test_hostile_names_are_refused(tmp_path, name):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
-@pytest.mark.parametrize("name", ["a", "a/b.nii.gz", ".bidsignore", "sub-01_ses-a_dsc.nii.gz"])
+@pytest.mark.parametrize(
+    "name", ["a", "_a", "a/b.nii.gz", ".bidsignore", "sub-01_ses-a_dsc.nii.gz"]
+)
 def test_plain_names_pass(tmp_path, name):
     assert safe_join(tmp_path, name) == tmp_path / name
 
@@ -362,3 +364,9 @@ def test_every_answer_of_the_system_has_a_code(number, code):
 
     assert error.code is code
     assert str(error).startswith(f"error[{code}] out: ")
+
+
+def test_the_folders_of_a_file_are_made_with_it(tmp_path):
+    write_atomically(tmp_path / "a/b/c.txt", b"x")
+
+    assert tree(tmp_path) == {"a/b/c.txt": b"x"}

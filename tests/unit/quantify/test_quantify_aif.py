@@ -172,10 +172,10 @@ def test_the_score_knows_no_zero_of_time(later_s):
 
 @pytest.mark.parametrize("spoil", ["double", "late", "wide", "remains", "noisy"])
 def test_every_fault_costs_score(spoil):
-    made, bolus, rates = prepared(noise=0.005)
+    _, bolus, rates = prepared(noise=0.005)
     seconds = rates.time.seconds
     good = 40 * gamma_variate(seconds, start_s=18.0, rise_s=5.0)
-    notch = 0.5 * np.exp(-(((seconds - 23.2) / 1.2) ** 2))
+    notch = 0.8 * np.exp(-(((seconds - 23.2) / 1.2) ** 2))
     bad = {
         "double": good * (1 - notch),
         "late": 40 * gamma_variate(seconds, start_s=21.5, rise_s=5.0),

@@ -65,9 +65,11 @@ def vessels(cbv, mtt_s, delay_s=0.0, shape=1.0):
 
 
 def leaked(ktrans_per_min, ve, delay_s=0.0):
-    """Return the concentration [mM] that has left the vessels."""
+    """Return the concentration [mM] that has left capillaries of 5 s mean transit time."""
     ktrans, ve = (np.atleast_1d(np.asarray(x, float))[:, None] for x in (ktrans_per_min, ve))
-    return through(ktrans / 60 * np.exp(-ktrans / 60 / ve * FINE), delay_s)
+    kep, out = ktrans / 60 / ve, 1 / 5
+    both = out / (out - kep) * (np.exp(-kep * FINE) - np.exp(-out * FINE))
+    return through(ktrans / 60 * both, delay_s)
 
 
 REFERENCE = vessels([0.02, 0.05, 0.02, 0.05], [4.8, 4.4, 5.5, 4.0], [1.2, 0.6, 1.5, 0.8]).mean(
@@ -198,7 +200,7 @@ def test_standard_errors_are_the_scatter_over_noise(model):
     found = fit(model, noisy)
 
     # the choice among terms adds scatter that the standard error of the chosen pair leaves out
-    allowed = {"Bsw": 0.05, "Bidirectional": 0.6, "Matched": 0.6}[type(model).__name__]
+    allowed = {"Bsw": 0.05, "Bidirectional": 0.1, "Matched": 0.3}[type(model).__name__]
     assert found.area.std() == pytest.approx(np.sqrt((found.area_std**2).mean()), rel=allowed)
     assert found.area.std() >= 0.9 * np.sqrt((found.area_std**2).mean())
     if isinstance(model, Bsw):

@@ -56,3 +56,11 @@ def test_the_same_step_is_said_once():
 
 def test_sentences_end_without_a_full_stop_because_the_paragraph_adds_it():
     assert not [s for s in SENTENCES.values() if s.endswith(".") or not s[0].isupper()]
+
+
+def test_only_telling_settings_of_the_artery_are_said():
+    step = Step("quantify.find_aif", {"voxels": 10, "score": 0.9, "narrow": 0.8})
+
+    text = write_methods(Provenance(steps=(step,)), version="1").paragraph()
+
+    assert "(voxels 10, score 0.9)" in text

@@ -1,0 +1,211 @@
+"""Rigid head motion, frame by frame, in a series whose contrast changes as the bolus passes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+from bolus.core import SIGNAL, Grid, PerfusionSeries, Step
+from bolus.errors import Code, GeometryError
+from bolus.preprocess.rigid import Registration, displacement_mm, frame_parameters
+
+_FEWEST_IN_PLANE = 16
+"""Voxels per side below which there is no shape to register."""
+_STILL_MM = 0.15
+"""Motion below this is the estimate's own noise: the frame is left bit for bit as it was."""
+_CANDIDATES = 12
+"""Frames at the beginning among which the reference is chosen: before most boluses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MotionCorrection:
+    """A series with the head where it was in the reference frame, and how it had moved.
+
+    `parameters` are translations x y z [mm] and rotations about x y z [deg] of the head in RAS+,
+    about the centre of the grid, from the reference frame to each frame. `skipped` says why
+    nothing was done ("" if it was); the series is then the one that came, and all numbers are 0.
+    """
+
+    series: PerfusionSeries
+    parameters: Float[np.ndarray, "t 6"]
+    displacement_mm: Float[np.ndarray, " t"]
+    """Mean displacement of the head against the reference frame."""
+    matrices: Float[np.ndarray, "t 4 4"]
+    """RAS+ position in the reference frame to position in each frame [mm]."""
+    resampled: tuple[int, ...]
+    """Frames that were moved back; the others moved less than the estimate can tell."""
+    reference_frame: int
+    skipped: str = ""
+
+
+def correct_motion(
+    series: PerfusionSeries,
+    *,
+    enabled: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> MotionCorrection:
+    """Bring every frame to where the head was in the reference frame.
+
+    Each frame is registered rigidly by mutual information, which does not mind that the bolus
+    darkens tissue, vessels most. Frames that moved by less than 0.15 mm are left as they are;
+    the others are resampled with cubic splines, kept within the range of the frame.
+
+    Args:
+        series: signal [a.u.]; voxels that are not finite or negative do not take part.
+        enabled: False gives the series back, and says so.
+        progress: called with the frames done and their number.
+
+    Returns:
+        The corrected series and the motion; see `MotionCorrection`.
+
+    Raises:
+        QuantityError: the series is not a signal.
+
+    Assumes:
+        The head moves between frames, not within one, and moves as a rigid body. A single slice
+        is registered in its plane.
+
+    Source:
+        Mutual information: Mattes et al., IEEE Trans Med Imaging 2003;22:120-128. SimpleITK:
+        Lowekamp et al., Front Neuroinform 2013;7:45.
+    """
+    series.require(SIGNAL)
+    reason = "" if enabled else "switched off in the settings"
+    if not reason and sorted(series.grid.shape)[1] < _FEWEST_IN_PLANE:
+        shape = " x ".join(map(str, series.grid.shape))
+        reason = f"an image of {shape} voxels has no shape to register"
+    if reason:
+        return _untouched(series, reason)
+    reference = _reference_frame(series)
+    matrices = _estimate(series, reference, progress)
+    head = _head(series, reference)
+    moved = np.array([displacement_mm(m, head) for m in matrices])
+    still = moved < _STILL_MM
+    resampled = tuple(int(frame) for frame in np.flatnonzero(~still))
+    step = Step(
+        "preprocess.correct_motion",
+        {
+            "reference_frame": reference,
+            "largest_displacement_mm": round(float(moved.max()), 3),
+            "frames_resampled": len(resampled),
+            "interpolation": "cubic spline",
+        },
+        source="10.1109/TMI.2003.809072",
+    )
+    return MotionCorrection(
+        series=_moved_back(series, matrices, resampled, step),
+        parameters=np.array([frame_parameters(m, series.grid) for m in matrices]),
+        displacement_mm=moved,
+        matrices=matrices,
+        resampled=resampled,
+        reference_frame=reference,
+    )
+
+
+def apply_motion(series: PerfusionSeries, motion: MotionCorrection) -> PerfusionSeries:
+    """Apply the motion found on one series to another of the same frames (a second echo).
+
+    Args:
+        series: signal [a.u.] on the same grid, with the same frames.
+        motion: from `correct_motion`.
+
+    Returns:
+        The series with the same frames resampled.
+
+    Raises:
+        GeometryError: another grid or another number of frames.
+
+    Assumes:
+        Both were taken together.
+
+    Source:
+        See `correct_motion`.
+    """
+    motion.series.grid.require_match(series.grid, what="the second echo")
+    if len(series.time) != len(motion.matrices):
+        raise GeometryError(
+            Code.GRID_MISMATCH,
+            f"the second echo has {len(series.time)} frames where the first has "
+            f"{len(motion.matrices)}",
+            mend="give both echoes of the same series",
+        )
+    if not motion.resampled:
+        return series
+    step = Step("preprocess.apply_motion", {"frames_resampled": len(motion.resampled)})
+    return _moved_back(series, motion.matrices, motion.resampled, step)
+
+
+def _untouched(series: PerfusionSeries, reason: str) -> MotionCorrection:
+    frames = len(series.time)
+    return MotionCorrection(
+        series=series,
+        parameters=np.zeros((frames, 6)),
+        displacement_mm=np.zeros(frames),
+        matrices=np.tile(np.eye(4), (frames, 1, 1)),
+        resampled=(),
+        reference_frame=0,
+        skipped=reason,
+    )
+
+
+def _reference_frame(series: PerfusionSeries) -> int:
+    """Return the early frame that is most like the other early ones."""
+    early = series.values[..., : min(_CANDIDATES, len(series.time))].reshape(
+        -1, min(_CANDIDATES, len(series.time))
+    )
+    finite = np.nan_to_num(early.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    difference = np.abs(finite[:, :, None] - np.median(finite, axis=1)[:, None, None])
+    return int(difference.mean(axis=(0, 2)).argmin())
+
+
+def _estimate(
+    series: PerfusionSeries, reference: int, progress: Callable[[int, int], None] | None
+) -> Float[np.ndarray, "t 4 4"]:
+    """Register frames outwards from the reference, each beginning where its neighbour ended."""
+    frames = len(series.time)
+    registration = Registration(series.values[..., reference], series.grid)
+    matrices = np.tile(np.eye(4), (frames, 1, 1))
+    order = [*range(reference + 1, frames), *range(reference - 1, -1, -1)]
+    for done, frame in enumerate(order):
+        start = matrices[frame - 1 if frame > reference else frame + 1]
+        matrices[frame] = registration.register(series.values[..., frame], start=start)
+        if progress is not None:
+            progress(done + 1, frames - 1)
+    return matrices
+
+
+def _head(series: PerfusionSeries, reference: int) -> np.ndarray:
+    """Return positions (n, 3) [mm] spread over the head, to measure displacement at."""
+    frame = np.nan_to_num(series.values[..., reference], nan=0.0, posinf=0.0, neginf=0.0)
+    bright = np.argwhere(frame > 0.3 * np.percentile(frame[frame > 0], 90)) if frame.max() > 0 else []
+    places = np.asarray(bright) if len(bright) else np.argwhere(np.ones(frame.shape, bool))
+    every = max(1, len(places) // 2000)
+    return series.grid.centres_mm(places[::every])
+
+
+def _moved_back(
+    series: PerfusionSeries, matrices: np.ndarray, frames: tuple[int, ...], step: Step
+) -> PerfusionSeries:
+    values = np.array(series.values, dtype=np.float32)
+    for frame in frames:
+        values[..., frame] = _resampled(values[..., frame], matrices[frame], series.grid)
+    return series.derive(values, SIGNAL, step)
+
+
+def _resampled(frame: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
+    """Fetch each voxel from where its tissue is in this frame; what was not finite stays NaN."""
+    voxels = np.linalg.inv(grid.affine) @ matrix @ grid.affine
+    finite = np.isfinite(frame)
+    filled = np.where(finite, frame, 0.0)
+    moved = ndimage.affine_transform(
+        filled, voxels[:3, :3], offset=voxels[:3, 3], order=3, mode="nearest"
+    )
+    moved = np.clip(moved, filled.min(), filled.max())
+    if not finite.all():
+        lost = ndimage.affine_transform(
+            (~finite).astype(np.float32), voxels[:3, :3], offset=voxels[:3, 3], order=0
+        )
+        moved[lost > 0] = np.nan
+    return moved

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from bolus import io
 from bolus.core import Grid, stream
@@ -49,8 +50,10 @@ def write_exam(folder: Path, *, seed: int = 3, name: str = "exam") -> Exam:
     artery, tissue = _curves(seconds)
     x, y, z = np.indices(SHAPE)
     centre = (np.array(SHAPE) - 1) / 2
-    inside = ((x - centre[0]) / 16) ** 2 + ((y - centre[1]) / 18) ** 2 <= 1
-    deep = ((x - centre[0]) / 11) ** 2 + ((y - centre[1]) / 12) ** 2 <= 1
+    tilt = x + 0.6 * (z - centre[2])  # each slice differs, so that motion can be seen
+    taper = 1 - ((z - centre[2]) / 7) ** 2
+    inside = ((tilt - centre[0]) / 16) ** 2 + ((y - centre[1]) / 19) ** 2 <= taper
+    deep = ((tilt - centre[0]) / 11) ** 2 + ((y - centre[1]) / 13) ** 2 <= taper
     tumour = ((x - 13) ** 2 + (y - 22) ** 2 <= 16) & (z >= 1) & (z <= 4)
     vessel = (abs(x - 27) <= 1) & (abs(y - 28) <= 1) & (z >= 1) & (z <= 4)
     rates = np.zeros((*SHAPE, FRAMES))
@@ -62,7 +65,8 @@ def write_exam(folder: Path, *, seed: int = 3, name: str = "exam") -> Exam:
         rates[where] = tissue(share, mtt)
     rates[vessel] = artery
     baseline = np.where(inside, np.where(deep, 900.0, 1000.0), 0.0)
-    texture = 1 + 0.05 * np.sin(x / 2.1) * np.cos(y / 2.7) * np.cos(z / 1.3)
+    folds = ndimage.gaussian_filter(stream(seed, "folds").normal(size=SHAPE), (1.5, 1.5, 0.7))
+    texture = 1 + 0.12 * folds / folds.std()
     signal = (baseline * texture)[..., None] * np.exp(-ECHO_S * rates)
     noise = stream(seed, "exam").normal(0, 8.0, (2, *signal.shape))
     signal = np.hypot(signal + noise[0], noise[1])

@@ -9,12 +9,12 @@ from bolus.workflows.progress import Progress, silent
 
 @contextlib.contextmanager
 def progress_bars(*, shown: bool) -> Iterator[Progress]:
-    """Yield a function that draws one bar per stage on stderr; plain lines where that is a file."""
+    """Yield a function that draws one bar per stage on stderr, where that is a terminal."""
     if not shown:
         yield silent
         return
-    if not sys.stderr.isatty():
-        yield _plain_lines()
+    if not sys.stderr.isatty():  # a log wants no bars, and an error is one line there
+        yield silent
         return
     from rich.console import Console
     from rich.progress import (
@@ -40,16 +40,3 @@ def progress_bars(*, shown: bool) -> Iterator[Progress]:
             bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
 
         yield show
-
-
-def _plain_lines() -> Progress:
-    """Write each stage once: a log file wants no moving bars."""
-    seen: set[str] = set()
-
-    def show(stage: str, _done: int, _total: int) -> None:
-        if stage not in seen:
-            seen.add(stage)
-            sys.stderr.write(f"{stage} ...\n")
-            sys.stderr.flush()
-
-    return show

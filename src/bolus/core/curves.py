@@ -1,6 +1,6 @@
 """An arterial input function that shows how and where it was found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -40,3 +40,13 @@ class ArterialInput:
             )
         object.__setattr__(self, "values", read_only(np.asarray(self.values, np.float64)))
         object.__setattr__(self, "voxels", read_only(np.asarray(self.voxels, np.int64)))
+
+    def from_frame(self, frame: int) -> "ArterialInput":
+        """Return the curve without its first samples; times keep their clock."""
+        shown = None if self.candidates is None else self.candidates[:, frame:]
+        return replace(
+            self,
+            values=self.values[frame:],
+            time=TimeAxis(seconds=self.time.seconds[frame:]),
+            candidates=shown,
+        )

@@ -75,6 +75,19 @@ class PerfusionSeries:
         finite = np.isfinite(curves).all(axis=1)
         return np.asarray(curves[finite].mean(axis=0))
 
+    def from_frame(self, frame: int) -> "PerfusionSeries":
+        """Return the series without its first frames; times keep their clock."""
+        if frame == 0:
+            return self
+        return PerfusionSeries(
+            values=self.values[..., frame:],
+            quantity=self.quantity,
+            grid=self.grid,
+            time=TimeAxis(seconds=self.time.seconds[frame:]),
+            acquisition=self.acquisition,
+            provenance=self.provenance.then(Step("core.from_frame", {"frame": frame})),
+        )
+
     def derive(self, values: np.ndarray, quantity: Quantity, step: Step) -> "PerfusionSeries":
         """Return new values on the same grid and times, with one more step of history."""
         return PerfusionSeries(

@@ -3,6 +3,13 @@
 from bolus.preprocess.brain import baseline_image, find_brain
 from bolus.preprocess.motion import MotionCorrection, apply_motion, correct_motion
 from bolus.preprocess.quality import SeriesQuality, measure_quality
+from bolus.preprocess.resample import (
+    resample_labels,
+    resample_map,
+    resample_mask,
+    resample_series,
+    resample_time,
+)
 
 __all__ = [
     "MotionCorrection",
@@ -12,4 +19,9 @@ __all__ = [
     "correct_motion",
     "find_brain",
     "measure_quality",
+    "resample_labels",
+    "resample_map",
+    "resample_mask",
+    "resample_series",
+    "resample_time",
 ]

@@ -1,5 +1,6 @@
 """Rigid head motion, frame by frame, in a series whose contrast changes as the bolus passes."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from bolus.core import SIGNAL, Grid, PerfusionSeries, Step
-from bolus.errors import Code, GeometryError
+from bolus.errors import Code, GeometryError, QualityWarning
 from bolus.preprocess.rigid import Registration, displacement_mm, frame_parameters
 
 _FEWEST_IN_PLANE = 16
@@ -152,12 +153,10 @@ def _untouched(series: PerfusionSeries, reason: str) -> MotionCorrection:
 
 def _reference_frame(series: PerfusionSeries) -> int:
     """Return the early frame that is most like the other early ones."""
-    early = series.values[..., : min(_CANDIDATES, len(series.time))].reshape(
-        -1, min(_CANDIDATES, len(series.time))
-    )
-    finite = np.nan_to_num(early.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    difference = np.abs(finite[:, :, None] - np.median(finite, axis=1)[:, None, None])
-    return int(difference.mean(axis=(0, 2)).argmin())
+    early = series.values[..., :_CANDIDATES].astype(np.float32)
+    finite = np.nan_to_num(early, nan=0.0, posinf=0.0, neginf=0.0)
+    difference = np.abs(finite - np.median(finite, axis=-1, keepdims=True))
+    return int(difference.mean(axis=(0, 1, 2)).argmin())
 
 
 def _estimate(
@@ -167,20 +166,33 @@ def _estimate(
     frames = len(series.time)
     registration = Registration(series.values[..., reference], series.grid)
     matrices = np.tile(np.eye(4), (frames, 1, 1))
+    lost: list[int] = []
     order = [*range(reference + 1, frames), *range(reference - 1, -1, -1)]
     for done, frame in enumerate(order):
         start = matrices[frame - 1 if frame > reference else frame + 1]
-        matrices[frame] = registration.register(series.values[..., frame], start=start)
+        found = registration.register(series.values[..., frame], start=start)
+        if found is None:
+            lost.append(frame)
+        matrices[frame] = start if found is None else found
         if progress is not None:
             progress(done + 1, frames - 1)
+    if lost:
+        warnings.warn(
+            QualityWarning(
+                f"{len(lost)} of {frames} frames show no head to register (first: frame "
+                f"{min(lost)}): they are taken to lie where their neighbour does"
+            ),
+            stacklevel=3,
+        )
     return matrices
 
 
 def _head(series: PerfusionSeries, reference: int) -> np.ndarray:
     """Return positions (n, 3) [mm] spread over the head, to measure displacement at."""
     frame = np.nan_to_num(series.values[..., reference], nan=0.0, posinf=0.0, neginf=0.0)
-    bright = np.argwhere(frame > 0.3 * np.percentile(frame[frame > 0], 90)) if frame.max() > 0 else []
-    places = np.asarray(bright) if len(bright) else np.argwhere(np.ones(frame.shape, bool))
+    lit = frame[frame > 0]
+    level = 0.3 * np.percentile(lit, 90) if lit.size else -np.inf
+    places = np.argwhere(frame > level)
     every = max(1, len(places) // 2000)
     return series.grid.centres_mm(places[::every])
 
@@ -188,7 +200,7 @@ def _head(series: PerfusionSeries, reference: int) -> np.ndarray:
 def _moved_back(
     series: PerfusionSeries, matrices: np.ndarray, frames: tuple[int, ...], step: Step
 ) -> PerfusionSeries:
-    values = np.array(series.values, dtype=np.float32)
+    values = np.array(series.values, dtype=np.result_type(series.values.dtype, np.float32))
     for frame in frames:
         values[..., frame] = _resampled(values[..., frame], matrices[frame], series.grid)
     return series.derive(values, SIGNAL, step)
@@ -202,7 +214,7 @@ def _resampled(frame: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
     moved = ndimage.affine_transform(
         filled, voxels[:3, :3], offset=voxels[:3, 3], order=3, mode="nearest"
     )
-    moved = np.clip(moved, filled.min(), filled.max())
+    moved = np.asarray(np.clip(moved, filled.min(), filled.max()))
     if not finite.all():
         lost = ndimage.affine_transform(
             (~finite).astype(np.float32), voxels[:3, :3], offset=voxels[:3, 3], order=0

@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 from bolus.core import Grid, Volume
 
 _BINS = 32
-_SHRINK = (3,1)
-_SMOOTH_MM = (3.0,0.0)
-_SHARE = (0.3,0.06)
+_SHRINK = (3, 1)
+_SMOOTH_MM = (3.0, 0.0)
+_SHARE = (0.3, 0.06)
 """Share of the voxels of the head that is looked at on each level."""
 _ITERATIONS = 80
 _HEAD = 0.2
@@ -28,9 +28,7 @@ class Registration:
     """
 
     def __init__(self, reference: Volume, grid: Grid) -> None:
-        import SimpleITK as sitk  # noqa: N813 - the name its users know
-
-        self._sitk = sitk
+        self._sitk = _simpleitk()
         self._grid = grid
         self._across = grid.shape.index(1) if 1 in grid.shape else None
         self._fixed = self._image(reference)
@@ -40,16 +38,24 @@ class Registration:
         ]
         self._method = self._configured()
 
-    def register(self, frame: Volume, *, start: Float[np.ndarray, "4 4"]) -> np.ndarray:
+    def register(
+        self, frame: Volume, *, start: Float[np.ndarray, "4 4"]
+    ) -> Float[np.ndarray, "4 4"] | None:
         """Return the RAS+ matrix (4, 4) [mm] from a place in the reference to its place here.
 
         Args:
             frame: (x, y, z) on the same grid.
             start: the matrix to begin with.
+
+        Returns:
+            The matrix; None where the frame shows nothing to hold on to.
         """
         transform = self._transform(start)
         self._method.SetInitialTransform(transform, inPlace=True)
-        self._method.Execute(self._fixed, self._image(frame))
+        try:
+            self._method.Execute(self._fixed, self._image(frame))
+        except RuntimeError:  # ITK's only kind of error: an empty frame, or no overlap
+            return None
         return self._matrix(transform)
 
     def _image(self, values: Volume) -> Any:
@@ -148,6 +154,13 @@ def displacement_mm(matrix: Float[np.ndarray, "4 4"], places: Float[np.ndarray, 
     """Return the mean distance [mm] that a matrix moves some places (n, 3) [mm]."""
     moved = places @ matrix[:3, :3].T + matrix[:3, 3]
     return float(np.linalg.norm(moved - places, axis=1).mean())
+
+
+def _simpleitk() -> Any:
+    """Return SimpleITK, whose functions carry no types."""
+    import SimpleITK
+
+    return SimpleITK
 
 
 def _world(grid: Grid) -> np.ndarray:

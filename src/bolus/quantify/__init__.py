@@ -49,6 +49,7 @@ from bolus.quantify.residues import Residues
 from bolus.quantify.signal import dual_echo_to_delta_r2s, signal_to_delta_r2s
 from bolus.quantify.summary import (
     arrival_map,
+    descriptor_maps,
     peak_height_map,
     recovery_map,
     time_to_peak_map,
@@ -82,6 +83,7 @@ __all__ = [
     "arterial_area",
     "blood_volume",
     "correct_leakage",
+    "descriptor_maps",
     "dual_echo_to_delta_r2s",
     "find_aif",
     "find_bolus",

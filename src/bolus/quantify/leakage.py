@@ -60,11 +60,13 @@ class LeakageResult:
 
     series: PerfusionSeries
     area: Float[np.ndarray, " voxels"]
-    """∫ ΔR2* dt from `from_frame` to the end [1]."""
+    """∫ ΔR2* dt from `from_frame` to the end, over `seen` [1]."""
     area_std: Float[np.ndarray, " voxels"]
     status: UInt8[np.ndarray, " voxels"]
     from_frame: int
     """First frame of the integral: the end of the baseline."""
+    seen: Float[np.ndarray, " voxels"] | float = 1.0
+    """Share of each voxel's passage within the scan; see `LeakageFit`."""
     model: str | None = None
     k1: ParameterMap | None = None
     k2: ParameterMap | None = None
@@ -157,6 +159,7 @@ def correct_leakage(
         series=whole,
         area=np.concatenate([f.area for f in fits]),
         area_std=np.concatenate([f.area_std for f in fits]),
+        seen=np.concatenate([f.seen for f in fits]),
         status=status,
         from_frame=baseline.indices(len(series.time))[1],
         model=name.lower(),

@@ -39,7 +39,10 @@ class LeakageFit:
     kep_per_s: Float[np.ndarray, " voxels"] | None
     """Washout from the interstitium [1/s], of the model's grid; None if the model has none."""
     area: Float[np.ndarray, " voxels"]
-    """∫ of the corrected ΔR2* dt from the end of the baseline on [1]."""
+    """∫ of the corrected ΔR2* dt from the end of the baseline on, over `seen` [1]."""
+    seen: Float[np.ndarray, " voxels"]
+    """Share of the passage that lies within the scan, relative to the reference [1]: a late or
+    slow voxel has part of it behind the last frame."""
     area_std: Float[np.ndarray, " voxels"]
     residual_std: Float[np.ndarray, " voxels"]
     """What the model leaves over [1/s]."""
@@ -162,8 +165,9 @@ class Matched:
         True
     """
 
-    kep_per_min: tuple[float, ...] = (0.0, 0.3, 0.6, 1.0)
-    """Washout rates to try [1/min]; a wider range fits noise and transit as leakage."""
+    kep_per_min: tuple[float, ...] = (-1.0, -0.5, 0.0, 0.3, 0.6, 1.0)
+    """Rates to try [1/min]; a wider range fits noise and transit as leakage. Negative ones are no
+    washout: they are the shape of T2* leakage beside T1 leakage that has reached its ceiling."""
     reference_transit_s: float = 4.5
     """τ₀ [s]: mean transit time of the reference tissue, a mixture of grey and white matter."""
     transit_s: tuple[float, ...] = (0.0, 1.5, 3.0, 4.5, 6.0, 8.0, 11.0, 15.0)
@@ -229,12 +233,15 @@ def _checked(tissue: Curves, reference: Curve, seconds: Curve, baseline: slice) 
     return np.where(np.arange(frames) < first, 0.0, reference)
 
 
+_LOWEST_RATE = -2 / 60
+
+
 def _rates(kep_per_min: tuple[float, ...]) -> Curve:
     rates = np.asarray(kep_per_min, np.float64) / 60
-    if not len(rates) or rates.min() < 0 or rates.max() > 1:
+    if not len(rates) or rates.min() < _LOWEST_RATE or rates.max() > 1:
         raise MetadataError(
             Code.ARGUMENT_INVALID,
-            f"washout rates {kep_per_min} 1/min, expected one or more between 0 and 60",
+            f"washout rates {kep_per_min} 1/min, expected one or more between -2 and 60",
             mend="give kep in 1/min, such as (0.0, 0.5, 1.0)",
         )
     return rates
@@ -338,10 +345,12 @@ def _fit_pairs(
         products = np.empty((len(curves), len(terms) + 1), kind)
         project(curves, terms, first, products)
         search_pairs(products, *known, degrees, numbers[:, rows], choice[:, rows])
+    seen = area_v[choice[0]]
+    numbers[[2, 4]] /= seen
     lost = choice[2] != FitStatus.OK
     kep = None if kep_per_s is None else np.where(lost, np.nan, kep_per_s[choice[1]])
     return LeakageFit(
         k1=numbers[0], k2=numbers[1], area=numbers[2], k2_std=numbers[3], area_std=numbers[4],
-        residual_std=numbers[5], kep_per_s=kep, status=choice[2].astype(np.uint8),
+        residual_std=numbers[5], seen=seen, kep_per_s=kep, status=choice[2].astype(np.uint8),
         leakage_terms=leakage, leakage_term=choice[1],
     )  # fmt: skip

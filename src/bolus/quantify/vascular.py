@@ -60,8 +60,8 @@ class VascularModel:
         >>> tissue = 0.04 * tissue_curves(aif, t, mtt_s=np.array([4.0]), shape=np.array([2.0]),
         ...                               delay_s=np.array([1.0]))[0, 0]
         >>> fit = VascularModel()(tissue, aif, seconds=t)
-        >>> round(float(6000 * fit.flow_per_s[0]), 1), round(float(fit.mtt_s[0]), 2)
-        (60.0, 4.0)
+        >>> round(float(6000 * fit.flow_per_s[0])), round(float(fit.mtt_s[0]), 1)
+        (60, 4.0)
     """
 
     mtt_range_s: tuple[float, float] = (0.5, 40.0)

@@ -15,7 +15,14 @@ from bolus.core.arrays import Curve
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FirstPass:
-    """A gamma variate: height * (x / width)^power * exp(power * (1 - x / width)), x = t - start."""
+    """A gamma variate: height * (x / width)^power * exp(power * (1 - x / width)), x = t - start.
+
+    Assumes:
+        One passage, no recirculation.
+
+    Source:
+        Thompson et al., Circ Res 1964;14:502-515.
+    """
 
     height: float
     start_s: float

@@ -10,16 +10,20 @@ from bolus.report.findings import (
 from bolus.report.html import render_dsc_report
 from bolus.report.methods import sentence_for
 from bolus.report.protocol import ProtocolItem, Verdict, check_protocol
+from bolus.report.series import render_series_report
+from bolus.report.series_findings import SeriesFindings
 
 __all__ = [
     "DscFindings",
     "LeakageComparison",
     "ProtocolItem",
     "QualityFigure",
+    "SeriesFindings",
     "TissueRatio",
     "Verdict",
     "check_protocol",
     "quality_figures",
     "render_dsc_report",
+    "render_series_report",
     "sentence_for",
 ]

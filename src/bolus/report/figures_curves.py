@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from bolus.core import Mask, PerfusionSeries
+from bolus.core import Mask, PerfusionSeries, TimeAxis
 from bolus.report.figures import (
     AMBER,
     BLUE,
@@ -17,7 +17,7 @@ from bolus.report.figures import (
     blank,
     house_style,
 )
-from bolus.report.findings import DscFindings, Motion
+from bolus.report.findings import Bolus, DscFindings, Motion, first_pass_s, largest
 from bolus.report.wording import number, significant, symbol_with_unit
 
 _WIDE, _HALF, _HEIGHT = 1160, 570, 270
@@ -30,15 +30,15 @@ def artery_plot(findings: DscFindings) -> Picture:
     with house_style():
         figure = blank(_HALF, _HEIGHT)
         axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
-        _shade(axis, findings, label=None)
+        _shade(axis, findings.bolus_window_s)
         if aif.candidates is not None and len(aif.candidates):
             lines = axis.plot(seconds, aif.candidates.T, color=FAINT, lw=0.7, alpha=0.75)
             lines[0].set_label(f"{len(aif.candidates)} best candidates")
         axis.plot(seconds, aif.values, color=RED, lw=1.9, label="arterial input")
         axis.axhline(0, color=FAINT, lw=0.6)
-        _dress(axis, symbol_with_unit(aif.quantity.key))
+        dress(axis, symbol_with_unit(aif.quantity.key))
         axis.legend(loc="upper right")
-        peak = significant(float(np.nanmax(aif.values)))
+        peak = significant(largest(aif.values))
         words = (
             f"Arterial input over {number(aif.time.duration_s, 0)} s; its peak is {peak} "
             f"{aif.quantity.unit}."
@@ -53,21 +53,16 @@ def bolus_plot(findings: DscFindings) -> Picture:
     with house_style():
         figure = blank(_HALF, _HEIGHT)
         axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
-        _shade(axis, findings, label="first pass")
-        first, stop = bolus.baseline.start or 0, bolus.baseline.stop
-        axis.axvspan(
-            seconds[first], seconds[min(stop, last)], color="#dfe8f2", lw=0, label="baseline"
-        )
+        mark_bolus(axis, findings.signal.time, bolus)
         axis.plot(seconds, bolus.mean_signal, color=INK, lw=1.6)
-        axis.axvline(seconds[bolus.arrival], color=AMBER, lw=1.2, label="arrival")
         axis.plot(
             seconds[bolus.peak], bolus.mean_signal[bolus.peak], "o", color=RED, ms=5, label="peak"
         )
-        _dress(axis, "mean brain signal [a.u.]")
+        dress(axis, "mean brain signal [a.u.]")
         axis.legend(loc="best", ncols=2)
         words = (
             "Mean brain signal over time: baseline to "
-            f"{number(float(seconds[min(stop, last)]), 0)} s, arrival at "
+            f"{number(float(seconds[min(bolus.baseline.stop, last)]), 0)} s, arrival at "
             f"{number(float(seconds[bolus.arrival]), 1)} s, peak at "
             f"{number(float(seconds[bolus.peak]), 1)} s."
         )
@@ -84,7 +79,7 @@ def tissue_plot(findings: DscFindings) -> Picture | None:
     with house_style():
         figure = blank(_HALF, _HEIGHT)
         axis = figure.add_axes((0.105, 0.165, 0.875, 0.80))
-        _shade(axis, findings, label=None)
+        _shade(axis, findings.bolus_window_s)
         axis.axhline(0, color=FAINT, lw=0.6)
         drawn = [
             name
@@ -93,7 +88,7 @@ def tissue_plot(findings: DscFindings) -> Picture | None:
         ]
         if not drawn:
             return None
-        _dress(axis, symbol_with_unit("delta_r2s"))
+        dress(axis, symbol_with_unit("delta_r2s"))
         axis.legend(loc="upper right")
         after = " before and after leakage correction" if findings.corrected is not None else ""
         words = f"Mean change of transverse relaxation rate of {' and '.join(drawn)}{after}."
@@ -122,9 +117,9 @@ def _mean(series: PerfusionSeries, mask: Mask) -> np.ndarray | None:
     return np.asarray(curves[whole].mean(axis=0)) if whole.any() else None
 
 
-def motion_plot(findings: DscFindings, motion: Motion) -> Picture:
+def motion_plot(time: TimeAxis, motion: Motion, bolus: Bolus | None) -> Picture:
     """Draw translations, rotations and the mean displacement of the head."""
-    seconds = findings.signal.time.seconds
+    seconds = time.seconds
     parameters = np.asarray(motion.parameters)
     with house_style():
         figure = blank(_WIDE, 200)
@@ -135,28 +130,38 @@ def motion_plot(findings: DscFindings, motion: Motion) -> Picture:
         )
         for place, (label, values, names) in enumerate(columns):
             axis = figure.add_axes((0.06 + place * 0.335, 0.21, 0.26, 0.75))
-            _shade(axis, findings, label=None)
+            if bolus is not None:
+                _shade(axis, first_pass_s(time, bolus))
             axis.axhline(0, color=FAINT, lw=0.6)
             for column, colour, name in zip(values.T, (BLUE, AMBER, GREEN), names, strict=False):
                 only = values.shape[1] == 1
                 axis.plot(seconds, column, color=INK if only else colour, lw=1.2, label=name)
-            _dress(axis, label)
-            reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+            dress(axis, label)
+            reach = np.nan_to_num(largest(np.abs(values)))
             floor = -0.03 if values.shape[1] == 1 else -1.0
             axis.set_ylim(floor * max(1.25 * reach, 0.2), max(1.45 * reach, 0.2))
             if values.shape[1] > 1:
                 axis.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.2)
-        largest = number(float(np.nanmax(motion.displacement_mm)), 2)
-        words = f"Head motion over time; the largest mean displacement is {largest} mm."
+        furthest = number(largest(np.asarray(motion.displacement_mm)), 2)
+        words = f"Head motion over time; the largest mean displacement is {furthest} mm."
         return as_picture(figure, alt=words, keys=())
 
 
-def _shade(axis: Axes, findings: DscFindings, *, label: str | None) -> None:
-    start, end = findings.bolus_window_s
-    axis.axvspan(start, end, color=WINDOW, alpha=0.55, lw=0, label=label)
+def mark_bolus(axis: Axes, time: TimeAxis, bolus: Bolus) -> None:
+    """Shade first pass and baseline, and draw the arrival."""
+    seconds = time.seconds
+    _shade(axis, first_pass_s(time, bolus), label="first pass")
+    start, stop = bolus.baseline.start or 0, min(bolus.baseline.stop, len(seconds) - 1)
+    axis.axvspan(seconds[start], seconds[stop], color="#dfe8f2", lw=0, label="baseline")
+    axis.axvline(seconds[bolus.arrival], color=AMBER, lw=1.2, label="arrival")
 
 
-def _dress(axis: Axes, label: str) -> None:
+def _shade(axis: Axes, window_s: tuple[float, float], *, label: str | None = None) -> None:
+    axis.axvspan(*window_s, color=WINDOW, alpha=0.55, lw=0, label=label)
+
+
+def dress(axis: Axes, label: str) -> None:
+    """Name the axes of a time plot."""
     axis.set_xlabel("time [s]", labelpad=2)
     axis.set_ylabel(label)
     axis.margins(x=0.01)

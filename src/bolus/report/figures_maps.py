@@ -4,24 +4,21 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from bolus.core import LabelMap, ParameterMap
-from bolus.report.figures import INK, PIXELS_PER_INCH, Picture, as_picture, blank, house_style
+from bolus.report.figures import INK, Picture, house_style
+from bolus.report.figures_slices import (
+    SLICES,
+    Panel,
+    finish,
+    grey_slice,
+    panels_of,
+    slice_words,
+)
 from bolus.report.findings import DscFindings
 from bolus.report.slices import AxialView
 from bolus.report.wording import number, significant, symbol, symbol_with_unit, tick, unit_text
-
-SLICES = 6
-_WIDTH = 1160
-_BAR = 84
-"""Page pixels kept for the colour bar, on every row, so that all rows align."""
-_GAP = 4
-_LARGEST_PANEL = 300
-_HEAD = 17
 
 LABEL_COLOURS = ("#ff5c5c", "#ffd24a", "#5cc8ff", "#c792ff", "#7dffa1", "#ffa8e0")
 BRAIN_COLOUR, REFERENCE_COLOUR, WHITE_MATTER_COLOUR = "#56b4e9", "#26c99a", "#ffe14a"
@@ -30,8 +27,6 @@ _NO_ANSWER = 128
 """Grey level of brain voxels without an answer: no colour scale here has a neutral grey."""
 _DIM = 0.35
 """What is outside the brain stays visible, but steps back behind the map."""
-_WINDOW = (1.0, 99.5)
-"""Percentiles of the brain that the anatomy's grey levels span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,41 +57,6 @@ _LEAST_LEAKAGE = 1e-4
 """Range of K2 [1/s] below which there is only rounding to show."""
 _EXCEEDED = 0.1
 """Share of the brain beyond a fixed range that calls for another one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Panel:
-    """One slice's place in a row, in pixels of the page from the upper left."""
-
-    axes: Axes
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def show(self, picture: np.ndarray) -> None:
-        """Draw RGB bytes, one square of colour a voxel, and the two sides of the patient."""
-        extent = (self.left, self.left + self.width, self.top + self.height, self.top)
-        self.axes.imshow(picture, aspect="auto", interpolation="none", extent=extent)
-        edge = [withStroke(linewidth=1.6, foreground="black")]
-        for text, place, align in (("R", 4.0, "left"), ("L", self.width - 4.0, "right")):
-            self.axes.text(
-                self.left + place, self.top + 4, text, color="white", fontsize=8,
-                fontweight="bold", ha=align, va="top", path_effects=edge,
-            )  # fmt: skip
-
-    def outline(self, plane: np.ndarray, colour: str, width: float) -> None:
-        """Draw the border of a region, if it has one here."""
-        if plane.any() and not plane.all() and min(plane.shape) > 1:
-            x, y = self.centres(plane.shape)
-            self.axes.contour(x, y, plane, levels=[0.5], colors=[colour], linewidths=width)
-
-    def centres(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the middles of columns and rows lie."""
-        return (
-            self.left + (np.arange(shape[1]) + 0.5) * self.width / shape[1],
-            self.top + (np.arange(shape[0]) + 0.5) * self.height / shape[0],
-        )
 
 
 def view_of(findings: DscFindings) -> AxialView:
@@ -152,33 +112,33 @@ def map_row(findings: DscFindings, view: AxialView, key: str) -> Picture:
     over = bool(values.size and values.max() > scale.high)
     under = bool(values.size and values.min() < scale.low)
     with house_style():
-        figure, panels = _panels(view)
+        figure, panels = panels_of(view)
         for panel, index in zip(panels, view.slices, strict=True):
             panel.show(_coloured(findings, view, index, item, scale))
             _tumour_outline(panel, findings, view, index)
         _bar(panels[-1], scale, symbol_with_unit(key), beyond=(under, over))
-        return _finish(figure, alt=_map_words(findings, view, key, scale), keys=(key,))
+        return finish(figure, alt=_map_words(findings, view, key, scale), keys=(key,))
 
 
 def anatomy_row(findings: DscFindings, view: AxialView) -> Picture:
     """Draw the baseline image with the tumour's parts."""
     with house_style():
-        figure, panels = _panels(view)
+        figure, panels = panels_of(view)
         for panel, index in zip(panels, view.slices, strict=True):
-            panel.show(_grey(findings, view, index))
+            panel.show(grey_slice(findings.anatomy, findings.brain, view, index))
             if findings.tumour is not None:
                 _parts(panel, findings.tumour, view, index)
         parts = "" if findings.tumour_mask is None else " with the outlines of the tumour's parts"
-        words = f"Baseline image{parts}: {_slice_words(view)}."
-        return _finish(figure, alt=words, keys=("signal",))
+        words = f"Baseline image{parts}: {slice_words(view)}."
+        return finish(figure, alt=words, keys=("signal",))
 
 
 def mask_row(findings: DscFindings, view: AxialView) -> Picture:
     """Draw the regions that the numbers rest on: brain, white matter, leakage reference."""
     with house_style():
-        figure, panels = _panels(view)
+        figure, panels = panels_of(view)
         for panel, index in zip(panels, view.slices, strict=True):
-            picture = _grey(findings, view, index)
+            picture = grey_slice(findings.anatomy, findings.brain, view, index)
             for mask, colour, strength in (
                 (findings.leakage_reference, REFERENCE_COLOUR, 0.35),
                 (findings.white_matter, WHITE_MATTER_COLOUR, 0.8),
@@ -189,9 +149,9 @@ def mask_row(findings: DscFindings, view: AxialView) -> Picture:
             _tumour_outline(panel, findings, view, index)
         words = (
             "Regions used, on the baseline image: brain outline, white-matter reference, leakage "
-            f"reference and tumour outline; {_slice_words(view)}."
+            f"reference and tumour outline; {slice_words(view)}."
         )
-        return _finish(figure, alt=words, keys=("signal",))
+        return finish(figure, alt=words, keys=("signal",))
 
 
 def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
@@ -203,9 +163,9 @@ def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
     chosen = tuple(sorted(int(k) for k in found[np.argsort(-counts, kind="stable")][:3]))
     there = view.with_slices(chosen, findings.signal.grid)
     with house_style():
-        figure, panels = _panels(there, width=188, bar=0)
+        figure, panels = panels_of(there, width=188, bar=0)
         for panel, index in zip(panels, there.slices, strict=True):
-            panel.show(_grey(findings, there, index))
+            panel.show(grey_slice(findings.anatomy, findings.brain, there, index))
             here = places[places[:, 2] == index]
             columns, rows = there.extent
             x, y = panel.centres((rows, columns))
@@ -216,9 +176,9 @@ def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
         shown = int(np.isin(places[:, 2], chosen).sum())
         words = (
             f"Places of {shown} of {len(places)} voxels of the arterial input on the baseline "
-            f"image: {_slice_words(there)}."
+            f"image: {slice_words(there)}."
         )
-        return _finish(figure, alt=words, keys=("signal",))
+        return finish(figure, alt=words, keys=("signal",))
 
 
 def part_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
@@ -247,55 +207,11 @@ def mask_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
     return [(colour, name, f"{number(mask.volume_ml, 1)} mL") for colour, name, mask in rows]
 
 
-def _panels(view: AxialView, *, width: int = 0, bar: int = _BAR) -> tuple[Figure, list[Panel]]:
-    """Lay out one row: as many panels as slices, all of one size, with room for a colour bar."""
-    count = len(view.slices)
-    room = (_WIDTH - _BAR) // (SLICES if count > 3 else count) - _GAP
-    columns, rows = view.extent
-    width = width or min(room, _LARGEST_PANEL)
-    height = round(width * rows * view.aspect / columns)
-    if height > 1.6 * width:  # a coronal or sagittal acquisition: keep the row readable
-        width, height = round(1.6 * width * width / height), round(1.6 * width)
-    total = (width + _GAP) * count + bar, height + _HEAD
-    figure = blank(*total)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    panels = []
-    for place, (index, level) in enumerate(zip(view.slices, view.heights_mm, strict=True)):
-        left = place * (width + _GAP)
-        side = "S" if level >= 0 else "I"
-        words = f"slice {index + 1}   {side} {abs(level):.0f} mm"
-        axes.text(left + width / 2, _HEAD - 5, words, ha="center", va="baseline", fontsize=7.5)
-        panels.append(Panel(axes=axes, left=left, top=_HEAD, width=width, height=height))
-    return figure, panels
-
-
-def _finish(figure: Figure, *, alt: str, keys: tuple[str, ...]) -> Picture:
-    """Fit the axes to the page pixels of the row, whatever was drawn, and return the picture."""
-    width, height = figure.get_size_inches() * PIXELS_PER_INCH
-    figure.axes[0].set_xlim(0, width)
-    figure.axes[0].set_ylim(height, 0)
-    return as_picture(figure, alt=alt, keys=keys)
-
-
-def _grey(findings: DscFindings, view: AxialView, index: int) -> np.ndarray:
-    """Return one slice of the anatomy as RGB bytes, windowed on the brain."""
-    inside = findings.brain.values if findings.brain.count else np.ones_like(findings.brain.values)
-    values = findings.anatomy[inside & np.isfinite(findings.anatomy)]
-    low, high = (
-        (0.0, 1.0) if not values.size else (float(v) for v in np.percentile(values, _WINDOW))
-    )
-    low = min(low, 0.0)
-    plane = np.nan_to_num(view.plane(findings.anatomy, index).astype(np.float64), nan=low)
-    level = np.clip((plane - low) / max(high - low, 1e-12), 0, 1)
-    return np.repeat((255 * level).astype(np.uint8)[..., None], 3, axis=2)
-
-
 def _coloured(
     findings: DscFindings, view: AxialView, index: int, item: ParameterMap, scale: Scale
 ) -> np.ndarray:
     """Return one slice of a map as RGB bytes: dim anatomy around the brain, grey for no answer."""
-    picture = (_grey(findings, view, index) * _DIM).astype(np.uint8)
+    picture = (grey_slice(findings.anatomy, findings.brain, view, index) * _DIM).astype(np.uint8)
     inside = view.plane(findings.brain.values, index)
     plane = view.plane(item.values, index)
     known = inside & np.isfinite(plane)
@@ -354,23 +270,13 @@ def _ticks(scale: Scale) -> list[float]:
     return [scale.low, (scale.low + scale.high) / 2, scale.high]
 
 
-def _slice_words(view: AxialView) -> str:
-    first, last = view.slices[0] + 1, view.slices[-1] + 1
-    which = (
-        f"axial slice {first}"
-        if first == last
-        else (f"{len(view.slices)} axial slices from {first} to {last}")
-    )
-    return f"{which}, radiological convention"
-
-
 def _map_words(findings: DscFindings, view: AxialView, key: str, scale: Scale) -> str:
     item = findings.maps[key]
     values = item.values[findings.brain.values & np.isfinite(item.values)]
     unit = unit_text(item.quantity.unit)
     middle = significant(float(np.median(values))) if values.size else "no answer"
     return (
-        f"{symbol(key)} map, {_slice_words(view)}; colours from {significant(scale.low)} to "
+        f"{symbol(key)} map, {slice_words(view)}; colours from {significant(scale.low)} to "
         f"{significant(scale.high)} {unit}; median over the brain {middle} {unit}.".replace(
             " .", "."
         )

@@ -16,6 +16,7 @@ from bolus.core import (
     Mask,
     PerfusionSeries,
     Provenance,
+    TimeAxis,
     read_only,
 )
 from bolus.errors import Code, GeometryError, QuantityError
@@ -52,6 +53,19 @@ class Bolus(Protocol):
     @property
     def contrast_to_noise(self) -> float:
         """Depth of the signal drop over the noise of the baseline."""
+
+
+def first_pass_s(time: TimeAxis, bolus: Bolus) -> tuple[float, float]:
+    """Return when the first pass begins and ends [s]."""
+    seconds = time.seconds
+    last = min(bolus.first_pass_end, len(seconds)) - 1
+    return float(seconds[bolus.arrival]), float(seconds[max(last, bolus.arrival)])
+
+
+def largest(values: np.ndarray) -> float:
+    """Return the largest finite value, or NaN where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else float("nan")
 
 
 @runtime_checkable
@@ -359,9 +373,7 @@ class DscFindings:
     @property
     def bolus_window_s(self) -> tuple[float, float]:
         """First-pass window: arrival and end [s]."""
-        seconds = self.signal.time.seconds
-        last = min(self.bolus.first_pass_end, len(seconds)) - 1
-        return float(seconds[self.bolus.arrival]), float(seconds[max(last, self.bolus.arrival)])
+        return first_pass_s(self.signal.time, self.bolus)
 
     def lost_voxels(self, key: str) -> tuple[int, int]:
         """Return how many brain voxels of a map have no answer, and how many there are."""

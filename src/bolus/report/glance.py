@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.report.findings import DscFindings
+from bolus.core import Grid, PerfusionSeries, TimeAxis
+from bolus.report.findings import Bolus, DscFindings, Motion, largest
 from bolus.report.protocol import ProtocolItem, Verdict
 from bolus.report.wording import number, plural, symbol, thousands
 
@@ -24,10 +25,14 @@ class Glance:
     look: bool
     finding: str
     detail: str = ""
+    judged: bool = True
+    """False for a mere fact: then there is no verdict."""
 
     @property
     def word(self) -> str:
-        """The verdict as a word, for readers who do not see colours."""
+        """The verdict as a word, for readers who do not see colours; "" for a mere fact."""
+        if not (self.judged or self.look):
+            return ""
         return "Look" if self.look else "OK"
 
 
@@ -35,9 +40,9 @@ def at_a_glance(findings: DscFindings, protocol: tuple[ProtocolItem, ...]) -> tu
     """Return the tiles of the strip, in the order of the exam."""
     return (
         _protocol(protocol),
-        _bolus(findings),
+        bolus_tile(findings.bolus, findings.signal.time),
         _artery(findings),
-        _motion(findings),
+        motion_tile(findings.motion, findings.motion_skipped, findings.signal, findings.bolus),
         _voxels(findings),
     )
 
@@ -62,13 +67,13 @@ def _protocol(items: tuple[ProtocolItem, ...]) -> Glance:
     )
 
 
-def _bolus(findings: DscFindings) -> Glance:
-    bolus, seconds = findings.bolus, findings.signal.time.seconds
+def bolus_tile(bolus: Bolus, time: TimeAxis) -> Glance:
+    """Tell when the bolus comes and how well it stands out."""
     ratio = float(bolus.contrast_to_noise)
     return Glance(
         name="Bolus",
         look=not ratio >= _CONTRAST_TO_NOISE,
-        finding=f"arrives at {number(float(seconds[bolus.arrival]), 0)} s, "
+        finding=f"arrives at {number(float(time.seconds[bolus.arrival]), 0)} s, "
         f"contrast-to-noise {number(ratio, 0)}",
         detail=f"{bolus.baseline.stop - (bolus.baseline.start or 0)} baseline frames",
     )
@@ -87,21 +92,29 @@ def _artery(findings: DscFindings) -> Glance:
     )
 
 
-def _motion(findings: DscFindings) -> Glance:
-    motion = findings.motion
+def motion_tile(
+    motion: Motion | None, skipped: str, series: PerfusionSeries, bolus: Bolus | None
+) -> Glance:
+    """Tell how far the head moved, and whether that is more than a voxel."""
     if motion is None:
-        reason = findings.motion_skipped or "no reason given"
+        reason = skipped or "no reason given"
         return Glance(name="Motion", look=True, finding="not corrected", detail=reason)
     moved = np.asarray(motion.displacement_mm)
-    largest = float(np.nanmax(moved))
-    window = moved[findings.bolus.arrival : findings.bolus.first_pass_end]
-    during = float(np.nanmax(window)) if window.size else float("nan")
+    furthest = largest(moved)
+    during = largest(moved[bolus.arrival : bolus.first_pass_end]) if bolus else float("nan")
+    known = np.isfinite(furthest)
     return Glance(
         name="Motion",
-        look=not largest <= min(findings.signal.grid.voxel_sizes_mm),
-        finding=f"corrected, at most {number(largest, 1)} mm",
-        detail=f"{number(during, 1)} mm during the first pass",
+        look=not furthest <= _smallest_side_mm(series.grid),
+        finding=f"corrected, at most {number(furthest, 1)} mm" if known else "not known",
+        detail=f"{number(during, 1)} mm during the first pass" if np.isfinite(during) else "",
     )
+
+
+def _smallest_side_mm(grid: Grid) -> float:
+    """Smallest side of a voxel along which there are neighbours: not across a slice."""
+    sides = [s for s, n in zip(grid.voxel_sizes_mm, grid.shape, strict=True) if n > 1]
+    return min(sides, default=min(grid.voxel_sizes_mm))
 
 
 def _voxels(findings: DscFindings) -> Glance:

@@ -1,18 +1,25 @@
-"""One page of HTML that holds everything it needs and loads nothing."""
+"""The report of one DSC exam: what its template needs, in words and numbers."""
 
 import json
-from importlib.resources import files
 
-import jinja2
 import numpy as np
 
-from bolus import RESEARCH_USE
 from bolus.report.findings import DscFindings, QualityLine
 from bolus.report.glance import at_a_glance, main_map
 from bolus.report.methods import write_methods
+from bolus.report.page import render_page
 from bolus.report.protocol import CITATION, CITATION_DOI, check_protocol
 from bolus.report.tables import interval_table, quantity_table, status_table
-from bolus.report.wording import number, of_quantity, significant, symbol, thousands, unit_text
+from bolus.report.wording import (
+    exam_words,
+    number,
+    of_quantity,
+    signed,
+    significant,
+    symbol,
+    thousands,
+    unit_text,
+)
 
 _TEMPLATE = "dsc.html.j2"
 
@@ -29,18 +36,7 @@ def render_dsc_report(findings: DscFindings) -> str:
     Returns:
         The page as text, to be written as UTF-8.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(_context(findings))
-
-
-def _template(name: str) -> str:
-    return (files("bolus.report") / "templates" / name).read_text(encoding="utf-8")
+    return render_page(_TEMPLATE, _context(findings))
 
 
 def _context(findings: DscFindings) -> dict[str, object]:
@@ -54,9 +50,8 @@ def _context(findings: DscFindings) -> dict[str, object]:
     from bolus.report.pictures import draw  # matplotlib loads only to draw
 
     return {
-        "research_use": RESEARCH_USE,
         "findings": findings,
-        "exam": _exam(findings),
+        "exam": exam_words(findings.signal.grid, findings.signal.time),
         "tiles": at_a_glance(findings, protocol),
         "main": interval_table(findings.regions, key) if key else None,
         "quantities": quantity_table(findings.regions),
@@ -73,18 +68,6 @@ def _context(findings: DscFindings) -> dict[str, object]:
         "settings": _settings(findings),
         "digest": findings.provenance.digest(),
     }
-
-
-def _exam(findings: DscFindings) -> str:
-    """Say in one line what was scanned."""
-    grid, time = findings.signal.grid, findings.signal.time
-    sizes = " × ".join(number(s, 1) for s in grid.voxel_sizes_mm)
-    step_s = float(np.median(np.diff(time.seconds)))
-    spacing = "" if time.is_uniform else "about "
-    return (
-        f"{' × '.join(map(str, grid.shape))} voxels of {sizes} mm, {len(time)} frames "
-        f"{spacing}{number(step_s, 2)} s apart"
-    )
 
 
 def _white_matter(findings: DscFindings) -> dict[str, str]:
@@ -126,11 +109,10 @@ def _leakage(findings: DscFindings) -> dict[str, str] | None:
     if leakage is None:
         return None
     change = 100 * (leakage.corrected / leakage.uncorrected - 1) if leakage.uncorrected else np.nan
-    sign = "+" if change > 0 else ""
     return {
         "corrected": number(leakage.corrected, 2),
         "uncorrected": number(leakage.uncorrected, 2),
-        "change": f"{sign}{number(change, 0)} %",
+        "change": f"{signed(change, 0)} %",
     }
 
 

@@ -5,14 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bolus.core import Provenance, Step
+from bolus.core import QUANTITIES, Provenance, Step
 
 _DOI = re.compile(r"10\.\d{4,9}/[^\s;,]+")
+_CAPLEX = re.compile(r"[A-Z]\.[A-Z0-9]+\.\d+(\.[a-z])?")
+_FRAMES = re.compile(r"(\d+):(\d+)")
+_UNIT = re.compile(r"_(s|deg|t|mmol_per_kg|ml_per_s)$")
+_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 
 _SPOKEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"find_aif": ("voxels", "score"), "aif_from_region": ("voxels", "score")}
+    {
+        "find_aif": ("voxels", "score"),
+        "aif_from_region": ("voxels", "score"),
+        "correct_motion": ("largest_displacement_mm", "frames_resampled", "interpolation"),
+    }
 )
 """Settings worth a place in the paragraph, for steps that record many; the others say all."""
+_ORIGINS = MappingProxyType(
+    {"user": "given by the user", "sidecar": "from the JSON sidecar", "header": "from the header"}
+)
 _ENDINGS = MappingProxyType(
     {"s": "s", "mm": "mm", "deg": "°", "t": "T", "ml": "mL", "percent": "%"}
 )
@@ -61,8 +72,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "read_image": "An image was read from NIfTI",
         "simulate_patient": "The series was simulated, not measured",
         "simulate": "The series was simulated, not measured",
+        "leakage_object": "The values are those of a simulated object of known leakage, "
+        "not measured",
         "truth": "The values are the known truth of a simulation",
-        "correct_motion": "Head motion was corrected by rigid registration of every frame",
+        "correct_motion": "Head motion was corrected by rigid registration of every frame, "
+        "with mutual information",
+        "apply_motion": "The second echo was moved as the first",
         "find_brain": "The brain was segmented on the perfusion series itself",
         "baseline_image": "The baseline image is the mean of the frames before the bolus",
         "find_bolus": "Steady state, baseline, bolus arrival and first pass were found "
@@ -86,8 +101,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "standardise": "Blood volume was standardised to the brain's own distribution",
         "vascular_maps": "Flow and transit time were fitted with a vascular model with "
         "gamma-distributed transit times",
-        "svd_maps": "Flow and delay were read from the residue function found by deconvolution "
-        "with a truncated singular value decomposition",
+        "svd_maps": "Flow and Tmax are the height and the lag of the maximum of the residue "
+        "function, found by deconvolution",
         "blood_volume": "Blood volume is the ratio of the areas under the tissue and arterial "
         "curves",
         "transit_time": "Mean transit time is the ratio of blood volume and blood flow",
@@ -107,6 +122,39 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     }
 )
 """What the last part of a step's function name means, as a sentence without its full stop."""
+
+CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "correct_leakage": (
+            "model",
+            {
+                "bsw": "with the Boxerman-Schmainda-Weisskoff model: a reference curve less its "
+                "integral, without washout",
+                "bidirectional": "with a model of bidirectional exchange: a reference curve less "
+                "what leaks and is washed out",
+                "matched": "with a model of leakage and washout beside a reference curve that is "
+                "matched to the transit and arrival of each voxel",
+            },
+        ),
+        "svd_maps": (
+            "method",
+            {
+                "Ssvd": "with the truncated singular value decomposition of the causal matrix "
+                "(sSVD)",
+                "Csvd": "with the truncated singular value decomposition of the block-circulant "
+                "matrix (cSVD)",
+                "Osvd": "with the singular value decomposition of the block-circulant matrix, "
+                "truncated in each voxel at a limit of oscillation (oSVD)",
+                "Tikhonov": "with Tikhonov regularisation of the block-circulant matrix, its "
+                "strength chosen in each voxel by generalised cross-validation",
+            },
+        ),
+    }
+)
+"""Steps with more than one model: the argument that names it, and the words for each."""
+
+_ONLY_TMAX = "Tmax is the lag of the maximum of the residue function, found by deconvolution"
+"""The sentence of `svd_maps` where flow comes from the vascular model."""
 
 REFERENCES: Mapping[str, str] = MappingProxyType(
     {
@@ -131,6 +179,21 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.3174/ajnr.A4759": "Leu K, Boxerman JL, Cloughesy TF, et al. Improved leakage "
         "correction for single-echo DSC perfusion MRI assessment of relative cerebral blood volume "
         "by the incorporation of bidirectional contrast agent exchange. AJNR 2016;37:1440-1446.",
+        "10.1002/jmri.20460": "Østergaard L. Principles of cerebral perfusion imaging by bolus "
+        "tracking. J Magn Reson Imaging 2005;22:710-717.",
+        "10.1002/mrm.21255": "Newbould RD, Skare ST, Jochimsen TH, et al. Perfusion mapping with "
+        "multiecho multishot parallel imaging EPI. Magn Reson Med 2007;58:70-81.",
+        "10.1002/mrm.22445": "Bedekar D, Jensen T, Schmainda KM. Standardization of relative "
+        "cerebral blood volume (rCBV) image maps for ease of both inter- and intrapatient "
+        "comparisons. Magn Reson Med 2010;64:907-913.",
+        "10.1109/TMI.2003.809072": "Mattes D, Haynor DR, Vesselle H, Lewellen TK, Eubank W. PET-CT "
+        "image registration in the chest using free-form deformations. IEEE Trans Med Imaging "
+        "2003;22:120-128.",
+        "Boxerman, AJNR 2006;27:859": "Boxerman JL, Schmainda KM, Weisskoff RM. Relative cerebral "
+        "blood volume maps corrected for contrast agent extravasation significantly correlate with "
+        "glioma tumor grade, whereas uncorrected maps do not. AJNR 2006;27:859-867.",
+        "Cha 2007, AJNR 28:1078": "Cha S, Lupo JM, Chen MH, et al. AJNR 2007;28:1078-1084.",
+        "Mangla 2011, AJNR 32:1004": "Mangla R, Kolar B, Zhu T, et al. AJNR 2011;32:1004-1010.",
         "10.1038/jcbfm.2011.52": "Bjørnerud A, Sorensen AG, Mouridsen K, Emblem KE. T1- and "
         "T2*-dominant extravasation correction in DSC-MRI. J Cereb Blood Flow Metab "
         "2011;31:2041-2053.",
@@ -138,7 +201,9 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def write_methods(provenance: Provenance, *, version: str) -> Methods:
+def write_methods(
+    provenance: Provenance, *, version: str, aim: str = "Perfusion was quantified"
+) -> Methods:
     """Write the methods text of a history.
 
     Every step gives a sentence: from the table, or plainly by its name where the table has none;
@@ -147,13 +212,15 @@ def write_methods(provenance: Provenance, *, version: str) -> Methods:
     Args:
         provenance: the steps in order.
         version: of bolus.
+        aim: what it was all done for, as the beginning of the first sentence.
     """
     numbers: dict[str, int] = {}
-    first = Sentence(text=f"Perfusion was quantified with bolus {version}, for research use only")
+    done = frozenset(_name(step) for step in provenance.steps)
+    first = Sentence(text=f"{aim} with bolus {version}, for research use only")
     known: list[Sentence] = [first]
     unknown: list[Sentence] = []
     for step in provenance.steps:
-        sentence = _sentence(step, numbers)
+        sentence = _sentence(step, numbers, done)
         into = known if sentence.known else unknown
         if sentence not in into:
             into.append(sentence)
@@ -172,29 +239,70 @@ def sentence_for(step: Step) -> str:
         >>> sentence_for(Step("quantify.transit_time", {}))
         'Mean transit time is the ratio of blood volume and blood flow'
     """
-    return SENTENCES.get(step.function.rsplit(".", 1)[-1], step.function)
+    text = SENTENCES.get(_name(step), step.function)
+    chosen = _chosen(step)
+    return f"{text} {chosen}" if chosen else text
 
 
-def _sentence(step: Step, numbers: dict[str, int]) -> Sentence:
-    name = step.function.rsplit(".", 1)[-1]
+def _name(step: Step) -> str:
+    return step.function.rsplit(".", 1)[-1]
+
+
+def _chosen(step: Step) -> str:
+    """Say which of several models a step used, or nothing where there is one or it is unknown."""
+    argument, words = CHOICES.get(_name(step), ("", {}))
+    return words.get(str(step.arguments.get(argument, "")), "")
+
+
+def _in_context(step: Step, done: frozenset[str]) -> str:
+    """Return the sentence of a step, given which other steps there were."""
+    name, text = _name(step), sentence_for(step)
+    if name == "svd_maps" and "vascular_maps" in done:
+        return text.replace(SENTENCES[name], _ONLY_TMAX)
+    if name == "blood_volume" and "correct_leakage" not in done:
+        return f"{text}, without a correction for leakage"
+    return text
+
+
+def _sentence(step: Step, numbers: dict[str, int], done: frozenset[str]) -> Sentence:
+    name = _name(step)
     sources = [part.strip() for part in step.source.split("; ") if part.strip()]
     marks = tuple(numbers.setdefault(_key(source), len(numbers) + 1) for source in sources)
-    text = SENTENCES.get(name)
     return Sentence(
-        text=text if text is not None else step.function,
-        settings=", ".join(
-            _setting(key, value)
-            for key, value in step.arguments.items()
-            if key in _SPOKEN.get(name, step.arguments)
-        ),
+        text=_in_context(step, done),
+        settings=_origins(step) if name == "read_series" else _settings(step),
         references=marks,
-        known=text is not None,
+        known=name in SENTENCES,
+    )
+
+
+def _settings(step: Step) -> str:
+    name = _name(step)
+    said = CHOICES[name][0] if _chosen(step) else ""
+    return ", ".join(
+        _setting(key, value)
+        for key, value in step.arguments.items()
+        if key != said and key in _SPOKEN.get(name, step.arguments)
+    )
+
+
+def _origins(step: Step) -> str:
+    """Say where the settings of a series came from: one phrase per origin."""
+    by_origin: dict[str, list[str]] = {}
+    for key, origin in step.arguments.items():
+        words = "frame times" if key == "time" else _UNIT.sub("", key)
+        by_origin.setdefault(str(origin), []).append(words.replace("_", " "))
+    return "; ".join(
+        f"{', '.join(names)} {_ORIGINS.get(origin, origin)}" for origin, names in by_origin.items()
     )
 
 
 def _setting(name: str, value: object) -> str:
     """Say one argument; a number takes the unit that its name ends in."""
     stem, _, ending = name.rpartition("_")
+    frames = _FRAMES.fullmatch(value) if isinstance(value, str) else None
+    if frames:  # readers count frames from 1
+        return f"{name.replace('_', ' ')} frames {int(frames[1]) + 1} to {frames[2]}"
     if stem and ending in _ENDINGS and isinstance(value, str):
         return f"{stem.replace('_', ' ')} {value}"
     if stem and ending in _ENDINGS and isinstance(value, int | float):
@@ -207,7 +315,10 @@ def _plain(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "none" if value is None else str(value)
+    if isinstance(value, str) and value in QUANTITIES:
+        return QUANTITIES[value].symbol or QUANTITIES[value].name
+    text = "none" if value is None else str(value)
+    return text.replace("_", " ") if _NAME.fullmatch(text) else text
 
 
 def _key(source: str) -> str:
@@ -219,5 +330,7 @@ def _key(source: str) -> str:
 def _reference(source: str, place: int) -> Reference:
     found = _DOI.search(source)
     doi = found.group(0).rstrip(".)") if found else ""
-    text = REFERENCES.get(doi, source) if doi == source else source
+    text = REFERENCES.get(source, source)
+    if _CAPLEX.fullmatch(source):
+        text = f"OSIPI CAPLEX, the lexicon of contrast agent perfusion MRI: {source}."
     return Reference(number=place, text=text, link=f"https://doi.org/{doi}" if doi else "")

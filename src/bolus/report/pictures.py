@@ -1,9 +1,10 @@
 """All pictures of a page, in one place."""
 
-from bolus.report import figures_curves, figures_maps
+from bolus.report import figures_curves, figures_maps, figures_series
 from bolus.report.findings import DscFindings
+from bolus.report.series_findings import SeriesFindings
 from bolus.report.slices import AxialView
-from bolus.report.wording import symbol, thousands, unit_text
+from bolus.report.wording import significant, symbol, thousands, unit_text
 
 _MAIN_ROWS = ("ncbv", "cbf", "mtt", "tmax", "k2")
 
@@ -25,7 +26,27 @@ def draw(findings: DscFindings) -> dict[str, object]:
         "artery_places": figures_maps.artery_places(findings, view),
         "bolus": figures_curves.bolus_plot(findings),
         "tissue": figures_curves.tissue_plot(findings),
-        "motion": None if motion is None else figures_curves.motion_plot(findings, motion),
+        "motion": None
+        if motion is None
+        else figures_curves.motion_plot(findings.signal.time, motion, findings.bolus),
+    }
+
+
+def draw_series(findings: SeriesFindings) -> dict[str, object]:
+    """Return every picture of the page of a series, and the strokes its regions are drawn with."""
+    view = figures_series.view_of(findings)
+    motion = findings.motion
+    return {
+        "curves": figures_series.curve_plots(findings),
+        "strokes": [
+            (figures_series.stroke_of(place), mask.name, f"{significant(mask.volume_ml)} mL")
+            for place, mask in enumerate(findings.masks)
+        ],
+        "where": figures_series.where_row(findings, view),
+        "hidden": figures_series.hidden(findings, view),
+        "motion": None
+        if motion is None
+        else figures_curves.motion_plot(findings.signal.time, motion, findings.bolus),
     }
 
 

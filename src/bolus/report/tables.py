@@ -5,9 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.core import QUANTITIES, FitStatus
+from bolus.core import QUANTITIES, Assumed, FitStatus, PerfusionSeries
 from bolus.report.findings import DscFindings, Region
-from bolus.report.wording import ABSENT, number, of_quantity, symbol, thousands, tick, unit_text
+from bolus.report.wording import (
+    ABSENT,
+    interval_words,
+    number,
+    of_quantity,
+    shape_words,
+    size_words,
+    symbol,
+    thousands,
+    tick,
+    unit_text,
+)
 
 _STATUS_WORDS = {
     FitStatus.OK: "answer",
@@ -17,6 +28,20 @@ _STATUS_WORDS = {
     FitStatus.NOT_CONVERGED: "not converged",
     FitStatus.AT_BOUND: "at a bound",
 }
+
+
+_ORIGINS = {"user": "given by the user", "sidecar": "JSON sidecar", "header": "NIfTI header"}
+_NOT_STATED = "Not stated"
+_SETTINGS = (
+    ("echo_time_s", "Echo time", 1000.0, "ms"),
+    ("repetition_time_s", "Repetition time", 1.0, "s"),
+    ("flip_angle_deg", "Flip angle", 1.0, "°"),
+    ("field_strength_t", "Field strength", 1.0, "T"),
+    ("contrast_dose_mmol_per_kg", "Dose", 1.0, "mmol/kg"),
+    ("preload_dose_mmol_per_kg", "Preload", 1.0, "mmol/kg"),
+    ("injection_rate_ml_per_s", "Injection rate", 1.0, "mL/s"),
+)
+"""Field of the acquisition, its name, factor and unit in print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,3 +184,38 @@ def status_table(findings: DscFindings) -> WideTable:
         )
     words = ("brain median", *(_STATUS_WORDS[status] for status in used), "implausible")
     return WideTable(heads=(("Map", ""), *((w, "") for w in words)), rows=tuple(rows))
+
+
+def acquisition_rows(series: PerfusionSeries) -> tuple[tuple[str, str, str], ...]:
+    """Return name, value and origin of everything known of how a series was taken."""
+    settings, time = series.acquisition, series.time
+    origins = {name: _ORIGINS.get(origin, origin) for name, origin in settings.sources}
+    timed = origins.get("time", "")
+    rows = [
+        ("Voxels", f"{shape_words(series.grid)} of {size_words(series.grid)}", "image"),
+        ("Frames", f"{len(time)} over {number(time.duration_s, 1)} s", timed),
+        ("Sampling interval", interval_words(time), timed),
+    ]
+    absent = []
+    for field, name, factor, unit in _SETTINGS:
+        value = getattr(settings, field)
+        if value is None:
+            absent.append(name.lower())
+            continue
+        origin = origins.get(field, "")
+        if isinstance(value, Assumed):
+            origin = f"assumed: {value.reason}"
+        plain = value.value if isinstance(value, Assumed) else float(value)
+        space = "" if unit == "°" else " "
+        rows.append((name, f"{factor * plain:.6g}{space}{unit}", origin))
+    for field, name, text in (
+        ("contrast_agent", "Contrast agent", settings.contrast_agent),
+        ("sequence", "Sequence", settings.sequence),
+    ):
+        if text:
+            rows.append((name, text, origins.get(field, "")))
+        else:
+            absent.append(name.lower())
+    if absent:
+        rows.append((_NOT_STATED, ", ".join(absent), ""))
+    return tuple(rows)

@@ -2,7 +2,9 @@
 
 import math
 
-from bolus.core import QUANTITIES
+import numpy as np
+
+from bolus.core import QUANTITIES, Grid, TimeAxis
 
 _UNITS = {
     "mL/100mL": "mL/100 mL",
@@ -38,6 +40,17 @@ def number(value: float, decimals: int = 2) -> str:
     if float(text) == 0:
         text = text.removeprefix("-")
     return text.replace("-", "−")
+
+
+def signed(value: float, decimals: int) -> str:
+    """Return a number with its sign, plus too; nothing before a zero.
+
+    Example:
+        >>> signed(17.04, 1), signed(-3.0, 1), signed(0.01, 1)
+        ('+17.0', '−3.0', '0.0')
+    """
+    text = number(value, decimals)
+    return f"+{text}" if round(value, decimals) > 0 else text
 
 
 def tick(value: float, step: float) -> str:
@@ -108,3 +121,47 @@ def plural(count: int, noun: str) -> str:
 def thousands(count: int) -> str:
     """Return a whole number with thin spaces between thousands."""
     return f"{count:,}".replace(",", "\u202f")
+
+
+def exam_words(grid: Grid, time: TimeAxis) -> str:
+    """Say in one line what was scanned."""
+    return (
+        f"{shape_words(grid)} voxels of {size_words(grid)}, {len(time)} frames {step_words(time)}"
+    )
+
+
+def shape_words(grid: Grid) -> str:
+    """Return the number of voxels along each axis."""
+    return " × ".join(map(str, grid.shape))
+
+
+def size_words(grid: Grid) -> str:
+    """Return the sides of a voxel; an absurdly thin one is shown as it is, not as 0.0."""
+    sides = (number(s, 1) if s >= 0.1 else significant(s, 1) for s in grid.voxel_sizes_mm)
+    return f"{' × '.join(sides)} mm"
+
+
+def step_words(time: TimeAxis) -> str:
+    """Return the time between frames.
+
+    Example:
+        >>> step_words(TimeAxis.regular(9, step_s=1.5))
+        '1.50 s apart'
+    """
+    step_s = float(np.median(np.diff(time.seconds)))
+    return f"{'' if time.is_uniform else 'about '}{number(step_s, 2)} s apart"
+
+
+def interval_words(time: TimeAxis) -> str:
+    """Return the sampling interval, or the range and median of an irregular one.
+
+    Example:
+        >>> interval_words(TimeAxis(seconds=[0.0, 1.0, 2.0, 5.0]))
+        'irregular: 1.00 to 3.00 s, median 1.00 s'
+    """
+    steps = np.diff(time.seconds)
+    middle = f"{number(float(np.median(steps)), 2)} s"
+    if time.is_uniform:
+        return middle
+    low, high = number(float(steps.min()), 2), number(float(steps.max()), 2)
+    return f"irregular: {low} to {high} s, median {middle}"

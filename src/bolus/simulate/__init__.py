@@ -11,6 +11,7 @@ from bolus.simulate.curves import (
     shifted,
 )
 from bolus.simulate.head import Glioma, Head, build_head
+from bolus.simulate.leakage_object import LeakageObject, build_leakage_object
 from bolus.simulate.patient import (
     QUIET,
     Disturbances,
@@ -34,6 +35,7 @@ __all__ = [
     "Glioma",
     "Head",
     "HeadPose",
+    "LeakageObject",
     "PatientSettings",
     "Phantom",
     "Physiology",
@@ -41,6 +43,7 @@ __all__ = [
     "Relaxivities",
     "SimulatedPatient",
     "build_head",
+    "build_leakage_object",
     "build_phantom",
     "capillary_concentration",
     "extravascular_concentration",

@@ -20,11 +20,11 @@ class PlasmaWashout:
     """Plasma concentration after mixing, per dose: Σ aᵢ exp(-mᵢ t) [mM per mmol/kg].
 
     The last two terms are Weinmann's (1984, as in Tofts and Kermode, Magn Reson Med 1991;17:357);
-    the first stands for recirculation and mixing in the first minutes, chosen so that the tail of
-    normal tissue recovers as in patients (PSR about 0.77, see docs/science/simulator.md).
+    the first stands for distribution in the first minutes, such that all agent is at first in a
+    plasma volume of 44 mL/kg; with its rate, tissue recovers as in patients.
     """
 
-    amplitudes_kg_per_l: tuple[float, float, float] = (7.0, 3.99, 4.78)
+    amplitudes_kg_per_l: tuple[float, float, float] = (14.0, 3.99, 4.78)
     rates_per_min: tuple[float, float, float] = (0.6, 0.144, 0.0111)
 
     def __call__(self, seconds: Curve, *, dose_mmol_per_kg: float) -> Curve:

@@ -5,6 +5,7 @@ from scipy import ndimage
 
 from bolus.core.geometry import Grid
 from bolus.core.randomness import stream
+from bolus.simulate.kernels import resample_cubic
 from bolus.simulate.phantom import rotation
 
 _STILL = 1e-6
@@ -84,7 +85,7 @@ def motion_matrix(parameters: np.ndarray, grid: Grid) -> np.ndarray:
     """Return the RAS+ matrix (4, 4) [mm] from the place of the first frame to that of another.
 
     Args:
-        parameters: (6,) translations [mm] and rotations about x, y, z [deg] about the grid's centre.
+        parameters: (6,) translations [mm] and rotations [deg] about the grid's centre.
         grid: of the scan.
 
     Example:
@@ -100,12 +101,15 @@ def motion_matrix(parameters: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def move(values: np.ndarray, motion: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the series (x, y, z, t) with the head moved in each frame, by cubic interpolation.
+    """Return the series (x, y, z, t) with the head moved in each frame, by cubic convolution.
 
     Args:
         values: the head at rest.
         motion: (t, 6) as of `head_motion`; frames without motion stay bit for bit.
         grid: of the scan.
+
+    Source:
+        Keys, IEEE Trans Acoust Speech Signal Process 1981;29:1153.
     """
     moved = values.copy()
     for frame, parameters in enumerate(motion):
@@ -113,11 +117,10 @@ def move(values: np.ndarray, motion: np.ndarray, grid: Grid) -> np.ndarray:
             continue
         back = np.linalg.inv(grid.affine) @ np.linalg.inv(motion_matrix(parameters, grid))
         matrix = back @ grid.affine
-        moved[..., frame] = np.maximum(
-            ndimage.affine_transform(
-                values[..., frame], matrix[:3, :3], matrix[:3, 3], order=3, mode="nearest"
-            ),
-            0.0,
+        moved[..., frame] = resample_cubic(
+            np.ascontiguousarray(values[..., frame]),
+            np.ascontiguousarray(matrix[:3, :3]),
+            np.ascontiguousarray(matrix[:3, 3]),
         )
     return moved
 
@@ -157,4 +160,4 @@ def add_rician_noise(values: np.ndarray, *, sigma: float, seed: int, name: str) 
     random = stream(seed, "scanner", "noise", name)
     real = values + sigma * random.standard_normal(values.shape, dtype=np.float32)
     imaginary = sigma * random.standard_normal(values.shape, dtype=np.float32)
-    return np.hypot(real, imaginary).astype(np.float32)
+    return np.asarray(np.hypot(real, imaginary), np.float32)

@@ -54,6 +54,7 @@ class Head:
     tumour_centre_mm: tuple[float, float, float] | None
 
 
+@lru_cache(maxsize=2)
 def build_head(seed: int, *, glioma: Glioma | None) -> Head:
     """Build a head with or without a glioma.
 
@@ -93,7 +94,7 @@ def build_head(seed: int, *, glioma: Glioma | None) -> Head:
 @lru_cache(maxsize=1)
 def _template() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read the 2 mm templates: affine, T1, grey, white (probabilities), brain."""
-    from nilearn import datasets  # noqa: PLC0415 (heavy)
+    from nilearn import datasets
 
     t1 = datasets.load_mni152_template(resolution=2)
     volumes = [
@@ -142,7 +143,7 @@ def _distance_mm(
     shape: tuple[int, ...], affine: Affine, centre_mm: tuple[float, float, float]
 ) -> np.ndarray:
     """Return the distance [mm] of every template voxel from a point; the axes are orthogonal."""
-    squared = np.zeros((1, 1, 1), np.float32)
+    squared: np.ndarray = np.zeros((1, 1, 1), np.float32)
     for axis in range(3):
         line = affine[axis, axis] * np.arange(shape[axis]) + affine[axis, 3] - centre_mm[axis]
         squared = squared + np.expand_dims(
@@ -159,9 +160,9 @@ def _choroid(affine: Affine, fractions: dict[str, np.ndarray]) -> np.ndarray:
         for x, y, z in _CHOROID_MM:
             distance = _distance_mm(fluid.shape, affine, (side * x, y, z))
             plexus = np.maximum(plexus, np.clip((4.5 - distance) / 2 + 0.5, 0, 1))
-    plexus = (0.8 * plexus * fluid).astype(np.float32)
-    fractions["csf"] = fluid - plexus
-    return plexus
+    held = np.asarray(0.8 * plexus * fluid, np.float32)
+    fractions["csf"] = fluid - held
+    return held
 
 
 def _tumour_centre(seed: int, affine: Affine, white: np.ndarray) -> tuple[float, float, float]:

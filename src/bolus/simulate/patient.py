@@ -34,12 +34,12 @@ class Physiology:
     """The body that carries the agent to the brain."""
 
     weight_kg: float = 70.0
-    cardiac_output_l_per_min: float = 5.8
+    cardiac_output_l_per_min: float = 6.0
     haematocrit_large: float = 0.45
     haematocrit_small: float = 0.25
     transit_s: float = 10.0
     """From the arm to the brain."""
-    width_s: float = 8.0
+    width_s: float = 9.0
     """Full width at half maximum of the arterial first pass."""
 
 
@@ -66,14 +66,19 @@ QUIET = Disturbances(
 """A perfect scanner and a patient who does not move."""
 
 
+_GLIOMA = Glioma()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientSettings:
     """Everything that decides a simulated patient; the same settings give the same bytes.
 
     `residue` is a key of `RESIDUES`. `leakage` False keeps agent in the vessels;
     `t1_leakage` and `t2s_leakage` switch the two effects of leaked agent. `vascular_t1_share` is
-    how much of the plasma's agent shortens the T1 of tissue water. `relaxivities` None means
-    those of gadopentetate at the protocol's field; `glioma` None a healthy head.
+    how much of the plasma's agent shortens the T1 of tissue water: about none, because water
+    crosses intact capillaries too slowly (docs/science/simulator.md); 1 is fast exchange.
+    `relaxivities` None means those of gadopentetate at the protocol's field; `glioma` None a
+    healthy head.
 
     Raises:
         MetadataError: the residue is not known.
@@ -83,7 +88,7 @@ class PatientSettings:
     protocol: DscProtocol = PROTOCOLS["preload_60"]
     physiology: Physiology = Physiology()
     disturbances: Disturbances = Disturbances()
-    glioma: Glioma | None = Glioma()
+    glioma: Glioma | None = _GLIOMA
     pose: HeadPose | None = None
     """None draws a small rotation, shift and size."""
     residue: str = "gamma"
@@ -91,7 +96,7 @@ class PatientSettings:
     leakage: bool = True
     t1_leakage: bool = True
     t2s_leakage: bool = True
-    vascular_t1_share: float = 1.0
+    vascular_t1_share: float = 0.0
     partial_volume: bool = True
     relaxivities: Relaxivities | None = None
 
@@ -163,8 +168,8 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
         seed=seed,
         partial_volume=settings.partial_volume,
     )
-    injection = inject(_bolus(settings), protocol)
-    clean = phantom_signal(phantom, injection, _model(settings))
+    injection = inject(injected_bolus(settings), protocol)
+    clean = phantom_signal(phantom, injection, forward_model(settings))
     motion = head_motion(
         protocol.frames,
         seed=seed,
@@ -199,7 +204,8 @@ def _drawn_pose(seed: int) -> HeadPose:
     )
 
 
-def _bolus(settings: PatientSettings) -> ArterialBolus:
+def injected_bolus(settings: PatientSettings) -> ArterialBolus:
+    """Return the arterial bolus of a patient and a protocol."""
     body, protocol = settings.physiology, settings.protocol
     return ArterialBolus(
         dose_mmol_per_kg=protocol.dose_mmol_per_kg,
@@ -211,7 +217,8 @@ def _bolus(settings: PatientSettings) -> ArterialBolus:
     )
 
 
-def _model(settings: PatientSettings) -> ForwardModel:
+def forward_model(settings: PatientSettings) -> ForwardModel:
+    """Return the physics of a patient and a protocol."""
     return ForwardModel(
         protocol=settings.protocol,
         relaxivities=_relaxivities(settings),
@@ -280,7 +287,7 @@ def _true_aif(
     plasma = np.interp(series.time.seconds, fine_s, injection.first_pass)
     relaxivity = _relaxivities(settings).r2s_vascular
     return ArterialInput(
-        values=plasma * relaxivity,
+        values=relaxivity * (1 - settings.physiology.haematocrit_large) * plasma,
         time=series.time,
         quantity=DELTA_R2S,
         method="simulated truth",

@@ -18,28 +18,30 @@ from bolus.errors import Code, MetadataError
 class Relaxivities:
     """How strongly the agent acts [1/s per mM], at one field strength.
 
-    `r1` and `r2` of gadolinium chelates in plasma (Rohrer et al., Invest Radiol 2005;40:715).
+    `r1` of gadolinium chelates in plasma (Rohrer et al., Invest Radiol 2005;40:715).
     `r2s_vascular` multiplies vp |Cp - Ce|, the mesoscopic term (theory: about 87 per mM of blood
     at 3 T, Kjølby et al., Magn Reson Med 2006;56:187; here set so that grey matter's signal falls
-    as in patients). `r2s_extravascular` multiplies ve Ce; it depends on cell packing and is a
-    property of the tissue (TRATE, Semmineh et al., Magn Reson Med 2015;74:772), so tissues may
-    carry their own. `blood_linear` and `blood_quadratic` are those of whole arterial blood.
+    as in patients). What has leaked acts by ve Ce; how strongly depends on cell packing and is a
+    property of the tissue (TRATE, Semmineh et al., Magn Reson Med 2015;74:772): `tissues` has it
+    at 3 T, `extravascular_scale` takes it to this field. `native_mmolar` is the field that
+    deoxygenated capillary blood has before any agent, as the plasma concentration that would make
+    it. `blood_linear` and `blood_quadratic` are those of whole arterial blood.
     """
 
     r1: float
-    r2: float
     r2s_vascular: float
-    r2s_extravascular: float
+    extravascular_scale: float
     blood_linear: float
     blood_quadratic: float
+    native_mmolar: float
 
 
 RELAXIVITIES: Mapping[float, Relaxivities] = MappingProxyType(
     {
-        1.5: Relaxivities(r1=4.1, r2=4.6, r2s_vascular=30.0, r2s_extravascular=12.0,
-                          blood_linear=7.0, blood_quadratic=0.0),
-        3.0: Relaxivities(r1=3.7, r2=5.2, r2s_vascular=60.0, r2s_extravascular=25.0,
-                          blood_linear=12.0, blood_quadratic=0.0),
+        1.5: Relaxivities(r1=4.1, r2s_vascular=18.0, extravascular_scale=0.5,
+                          blood_linear=7.0, blood_quadratic=0.0, native_mmolar=1.0),
+        3.0: Relaxivities(r1=3.7, r2s_vascular=36.0, extravascular_scale=1.0,
+                          blood_linear=9.0, blood_quadratic=0.0, native_mmolar=1.0),
     }
 )  # fmt: skip
 """Gadopentetate by field [T]; arteries by a linear law."""
@@ -120,11 +122,22 @@ def transverse_change(
     ve: np.ndarray,
     vascular_per_mmolar_s: "float | np.ndarray",
     extravascular_per_mmolar_s: "float | np.ndarray",
+    native_mmolar: float,
 ) -> np.ndarray:
-    """Return ΔR2* = r_v vp |Cp - Ce| + r_e ve Ce [1/s].
+    """Return ΔR2* = r_v vp (|Cp - Ce + Cn| - Cn) + r_e ve Ce [1/s].
 
-    The first term is the field around capillaries, which vanishes when both sides hold the same;
-    the second that of agent around cells. Either relaxivity may be a number per voxel, (..., 1).
+    The first term is the field around capillaries, which vanishes when both sides are equally
+    magnetic; the second that of agent around cells. Either relaxivity may be a number per voxel,
+    (..., 1). Cn = 0 is the published form; blood that is partly deoxygenated is already magnetic.
+
+    Args:
+        plasma: local Cp [mM], (..., t).
+        extravascular: Ce [mM], (..., t).
+        vp: plasma volume fraction (0 to 1), (...).
+        ve: volume fraction of the extravascular extracellular space, (...).
+        vascular_per_mmolar_s: r_v.
+        extravascular_per_mmolar_s: r_e.
+        native_mmolar: Cn, the field of deoxygenated blood as a concentration of agent in plasma.
 
     Source:
         Two-compartment model of Quarles et al., Phys Med Biol 2009;54:5749, and Semmineh et al.,
@@ -132,11 +145,12 @@ def transverse_change(
 
     Example:
         >>> transverse_change(np.array([5.0]), np.array([0.0]), vp=np.array(0.03),
-        ...                   ve=np.array(0.0), vascular_per_mmolar_s=60.0,
+        ...                   ve=np.array(0.0), vascular_per_mmolar_s=60.0, native_mmolar=0.0,
         ...                   extravascular_per_mmolar_s=25.0).round(6).tolist()
         [9.0]
     """
-    vessels = vp[..., None] * np.abs(plasma - extravascular)
+    field = np.abs(plasma - extravascular + native_mmolar) - native_mmolar
+    vessels = vp[..., None] * field
     cells = ve[..., None] * extravascular
     return np.asarray(vascular_per_mmolar_s * vessels + extravascular_per_mmolar_s * cells)
 

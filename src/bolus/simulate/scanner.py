@@ -126,10 +126,22 @@ def concentrations(
 
 
 def tissue_signal(
-    name: str, tissue: TissueVoxels, injection: Injection, model: ForwardModel
+    tissue: TissueVoxels,
+    injection: Injection,
+    model: ForwardModel,
+    *,
+    native: NativeTissue,
+    extravascular_per_mmolar_s: "float | np.ndarray",
 ) -> np.ndarray:
-    """Return the signal of one pure tissue (echoes, n, frames) [a.u.]."""
-    native = native_at(TISSUES[name].native, model.protocol.field_strength_t)
+    """Return the signal of one pure tissue (echoes, n, frames) [a.u.].
+
+    Args:
+        tissue: its blood supply and leakage, voxel by voxel.
+        injection: what arrives.
+        model: physics.
+        native: relaxation times and density of the tissue.
+        extravascular_per_mmolar_s: R2* per mM of leaked agent, one number or (n, 1).
+    """
     plasma, leaked = concentrations(tissue, injection, model)
     vp = tissue.cbv / 100 * (1 - model.haematocrit_small)
     ve = tissue.ve / 100
@@ -138,10 +150,11 @@ def tissue_signal(
         vp=vp * model.vascular_t1_share, ve=ve * model.t1_effect,
         r1_per_mmolar_s=model.relaxivities.r1,
     )  # fmt: skip
-    cells = TISSUES[name].r2s_extravascular * model.relaxivities.r2s_extravascular / 25.0
     change = transverse_change(
         plasma, leaked if model.t2s_effect else np.zeros_like(leaked), vp=vp, ve=ve,
-        vascular_per_mmolar_s=model.relaxivities.r2s_vascular, extravascular_per_mmolar_s=cells,
+        vascular_per_mmolar_s=model.relaxivities.r2s_vascular,
+        extravascular_per_mmolar_s=extravascular_per_mmolar_s,
+        native_mmolar=model.relaxivities.native_mmolar,
     )  # fmt: skip
     return _echoes(r1, 1 / native.t2s_s + change, native, model.protocol, flowing=False)
 
@@ -212,9 +225,13 @@ def phantom_signal(phantom: Phantom, injection: Injection, model: ForwardModel) 
     protocol = model.protocol
     total = np.zeros((len(protocol.echo_times_s), phantom.present.count, protocol.frames), "f4")
     for name, tissue in phantom.tissues.items():
+        native = native_at(TISSUES[name].native, protocol.field_strength_t)
+        cells = TISSUES[name].r2s_extravascular * model.relaxivities.extravascular_scale
         for at in range(0, len(tissue.voxels), _CHUNK):
             part = tissue.part(slice(at, at + _CHUNK))
-            pure = tissue_signal(name, part, injection, model)
+            pure = tissue_signal(
+                part, injection, model, native=native, extravascular_per_mmolar_s=cells
+            )
             total[:, part.voxels] += part.share[:, None] * pure
     for share, venous in ((phantom.artery, False), (phantom.vein, True)):
         voxels = np.flatnonzero(share > 0)

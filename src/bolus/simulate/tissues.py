@@ -52,11 +52,11 @@ TISSUES: Mapping[str, TissueModel] = MappingProxyType(
             native=_native(0.82, (1.12, 0.084), (1.33, 0.066)),
         ),
         "wm": TissueModel(
-            cbv=2.0, mtt_s=5.0, delay_s=1.2, spread=0.07,
+            cbv=1.9, mtt_s=5.0, delay_s=1.2, spread=0.07,
             native=_native(0.70, (0.88, 0.066), (0.83, 0.053)),
         ),
         "choroid": TissueModel(
-            cbv=9.0, mtt_s=6.0, delay_s=1.0, spread=0.10, ktrans_per_min=0.20, ve=25.0,
+            cbv=8.0, mtt_s=6.0, delay_s=1.0, spread=0.10, ktrans_per_min=0.20, ve=25.0,
             r2s_extravascular=45.0, native=_native(0.90, (1.4, 0.09), (1.7, 0.07)),
         ),
         "oedema": TissueModel(
@@ -68,11 +68,11 @@ TISSUES: Mapping[str, TissueModel] = MappingProxyType(
             r2s_extravascular=10.0, native=_native(0.95, (2.0, 0.16), (2.3, 0.13)),
         ),
         "hypovascular": TissueModel(
-            cbv=3.0, mtt_s=6.5, delay_s=1.2, spread=0.15, ktrans_per_min=0.08, ve=25.0,
+            cbv=2.7, mtt_s=6.5, delay_s=1.2, spread=0.15, ktrans_per_min=0.08, ve=25.0,
             r2s_extravascular=15.0, native=_native(0.87, (1.3, 0.10), (1.6, 0.08)),
         ),
         "hypervascular": TissueModel(
-            cbv=10.0, mtt_s=5.5, delay_s=0.8, spread=0.18, ktrans_per_min=0.15, ve=30.0,
+            cbv=9.5, mtt_s=5.5, delay_s=0.8, spread=0.18, ktrans_per_min=0.15, ve=30.0,
             r2s_extravascular=35.0, native=_native(0.86, (1.25, 0.09), (1.5, 0.07)),
         ),
         SCALP: TissueModel(

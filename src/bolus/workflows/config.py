@@ -44,7 +44,7 @@ class DscSettings(_Section):
 
     motion_correction: bool = True
     flow_method: Literal["vascular", "ssvd", "csvd", "osvd", "tikhonov"] = "vascular"
-    leakage_correction: Literal["bsw", "bidirectional", "none"] = "bidirectional"
+    leakage_correction: Literal["matched", "bsw", "bidirectional", "none"] = "matched"
     aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
 
 

@@ -17,7 +17,7 @@ from bolus.core import (
     Provenance,
 )
 from bolus.errors import Code, MetadataError
-from bolus.report import DscFindings, LeakageComparison, QualityFigure, TissueRatio
+from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_figures
 from bolus.workflows.config import Config
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
@@ -103,8 +103,12 @@ def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
     )
     with stage(progress, "Brain and bolus"):
         brain = scan.brain or preprocess.find_brain(motion.series)
-        bolus = quantify.find_bolus(motion.series, brain)
-        rates = _rates(scan, motion, bolus)
+        second = None
+        if scan.second_echo is not None:
+            second = preprocess.apply_motion(scan.second_echo, motion)
+        # At a short echo time only arteries fall: the longer echo shows the bolus.
+        bolus = quantify.find_bolus(second or motion.series, brain)
+        rates = _rates(motion.series, second, bolus)
         quality = preprocess.measure_quality(motion.series, brain, bolus.baseline)
         anatomy = preprocess.baseline_image(motion.series, bolus.baseline)
     return Measured(
@@ -119,12 +123,11 @@ def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
 
 
 def _rates(
-    scan: DscScan, motion: preprocess.MotionCorrection, bolus: quantify.BolusTiming
+    first: PerfusionSeries, second: PerfusionSeries | None, bolus: quantify.BolusTiming
 ) -> PerfusionSeries:
-    if scan.second_echo is None:
-        return quantify.signal_to_delta_r2s(motion.series, baseline=bolus.baseline)
-    second = preprocess.apply_motion(scan.second_echo, motion)
-    return quantify.dual_echo_to_delta_r2s(motion.series, second, baseline=bolus.baseline)
+    if second is None:
+        return quantify.signal_to_delta_r2s(first, baseline=bolus.baseline)
+    return quantify.dual_echo_to_delta_r2s(first, second, baseline=bolus.baseline)
 
 
 def _arterial_input(scan: DscScan, measured: Measured, config: Config) -> ArterialInput:
@@ -166,19 +169,22 @@ def _perfusion(
     brain, haematocrit = measured.brain, haematocrit_of(config)
     cbv = quantify.blood_volume(leakage, aif, brain, haematocrit=haematocrit)
     maps = MapSet({"cbv": cbv})
+    # Frames before the steady state are bright for another reason than contrast.
+    series = leakage.series.from_frame(measured.bolus.steady)
+    artery = aif.from_frame(measured.bolus.steady)
     if config.dsc.flow_method == "vascular":
         fitted = quantify.vascular_maps(
-            leakage.series, brain, aif, model=quantify.VascularModel(), haematocrit=haematocrit
+            series, brain, artery, model=quantify.VascularModel(), haematocrit=haematocrit
         )
         maps = maps.with_maps(*fitted.values())
-        if measured.signal.time.is_uniform:
+        if series.time.is_uniform:
             tmax = quantify.svd_maps(
-                leakage.series, brain, aif, method=quantify.Osvd(), haematocrit=haematocrit
+                series, brain, artery, method=quantify.Osvd(), haematocrit=haematocrit
             )["tmax"]
             maps = maps.with_maps(tmax)
         return maps
     method = quantify.DECONVOLVERS[config.dsc.flow_method]()
-    flow = quantify.svd_maps(leakage.series, brain, aif, method=method, haematocrit=haematocrit)
+    flow = quantify.svd_maps(series, brain, artery, method=method, haematocrit=haematocrit)
     mtt = quantify.transit_time(cbv, flow["cbf"], brain)
     return maps.with_maps(*flow.values(), mtt)
 
@@ -208,9 +214,7 @@ def _completed(
         quantify.normalise_to_white_matter(maps["cbv"], white),
         quantify.normalise_to_white_matter(maps["cbf"], white),
         quantify.standardise(maps["cbv"], measured.brain),
-        quantify.arrival_map(rates, measured.brain, bolus),
-        quantify.time_to_peak_map(rates, measured.brain, bolus),
-        quantify.peak_height_map(rates, measured.brain, bolus),
+        *quantify.descriptor_maps(rates, measured.brain, bolus).values(),
         quantify.recovery_map(signal, measured.brain, bolus),
     ]
     return maps.with_maps(*more, *(m for m in (leakage.k1, leakage.k2) if m is not None))
@@ -253,7 +257,7 @@ def _findings(
         ratios=_ratios(measured, maps, white, lesion),
         motion=measured.motion if not measured.motion.skipped else None,
         motion_skipped=measured.motion.skipped,
-        quality=_quality(measured.quality),
+        quality=quality_figures(measured.quality),
         delta_r2s=measured.delta_r2s,
         corrected=leakage.series if leakage.model else None,
         warnings=remarks[1],
@@ -321,36 +325,6 @@ def _ratios(
         )
         for key, (low, high) in HEALTHY_RATIOS.items()
         if maps[key].inside(grey).size and maps[key].inside(white).size
-    )
-
-
-def _quality(quality: preprocess.SeriesQuality) -> tuple[QualityFigure, ...]:
-    frames = quality.outlier_frames
-    return (
-        QualityFigure(
-            name="temporal SNR before the bolus",
-            value=quality.baseline_tsnr,
-            look=quality.look_tsnr,
-            detail="median over the brain",
-        ),
-        QualityFigure(
-            name="drift before the bolus",
-            value=quality.drift_percent_per_min,
-            unit="%/min",
-            look=quality.look_drift,
-        ),
-        QualityFigure(
-            name="frames that jump",
-            value=float(len(frames)),
-            look=bool(frames),
-            detail=", ".join(map(str, frames[:10])),
-        ),
-        QualityFigure(
-            name="brain voxels without a curve",
-            value=quality.lost_percent,
-            unit="%",
-            look=quality.look_lost,
-        ),
     )
 
 

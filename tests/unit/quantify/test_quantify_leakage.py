@@ -134,7 +134,8 @@ def test_corrected_curves_integrate_to_the_corrected_area(model):
     found = fit(model, curves)
     corrected = curves + found.leaked()
 
-    np.testing.assert_allclose(np.trapezoid(corrected[:, 9:], dx=STEP_S), found.area, rtol=1e-9)
+    within = found.area * found.seen
+    np.testing.assert_allclose(np.trapezoid(corrected[:, 9:], dx=STEP_S), within, rtol=1e-9)
 
 
 def test_sign_tells_which_leakage_dominates(model):
@@ -184,11 +185,23 @@ def test_matched_does_not_take_slow_or_late_voxels_for_leaking_ones():
     curves = vessels(cbv, mtt, delay)
     plain = np.trapezoid(curves[:, 9:], dx=STEP_S)
 
-    error = {name: fit(make(), curves).area / plain - 1 for name, make in LEAKAGE_MODELS.items()}
+    found = {name: fit(make(), curves) for name, make in LEAKAGE_MODELS.items()}
+    error = {name: item.area * item.seen / plain - 1 for name, item in found.items()}
 
     assert np.median(np.abs(error["matched"])) < 0.03
     assert abs(error["matched"].mean()) < 0.01
     assert np.median(np.abs(error["bsw"])) > 2 * np.median(np.abs(error["matched"]))
+
+
+def test_what_lies_behind_the_last_frame_is_counted():
+    """Mean area over true volume must not fall with delay, as the truncated integral does."""
+    slow = vessels(np.full(3, 0.04), 5, np.array([0.0, 2.0, 4.0]))
+
+    found = fit(Matched(), slow).area
+
+    assert found[2] == pytest.approx(found[0], rel=0.02)
+    truncated = np.trapezoid(slow[:, 9:], dx=STEP_S)
+    assert truncated[2] < 0.98 * truncated[0]
 
 
 def test_standard_errors_are_the_scatter_over_noise(model):
@@ -268,7 +281,7 @@ def test_too_few_frames_are_refused(model):
 
 
 def test_a_washout_rate_in_seconds_is_refused():
-    with pytest.raises(MetadataError, match="between 0 and 60"):
+    with pytest.raises(MetadataError, match="between -2 and 60"):
         fit(Bidirectional(kep_per_min=(0.0, 120.0)), REFERENCE[None])
 
 
@@ -361,7 +374,7 @@ def test_a_series_comes_back_corrected_with_its_maps():
     assert result.from_frame == 9
     np.testing.assert_allclose(
         np.trapezoid(result.series.curves(brain)[:, 9:], dx=STEP_S),
-        result.area,
+        result.area * result.seen,
         rtol=2e-3,
         atol=0.5,
     )

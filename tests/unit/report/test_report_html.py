@@ -1,12 +1,11 @@
 """The page as a reader and a browser see it."""
 
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from findings_example import example_findings, small_findings, without_tumour
+from page_reader import HOSTILE, Page, loads_nothing
 
 from bolus import RESEARCH_USE
 from bolus.core import (
@@ -25,33 +24,6 @@ from bolus.report.glance import at_a_glance
 from bolus.report.pictures import draw
 from bolus.report.protocol import check_protocol
 from bolus.report.tables import quantity_table, status_table
-
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-HOSTILE = """</title><script>alert("1")</script><img src=x onerror='a()'>&{{ 7*7 }}"""
-
-
-class Page(HTMLParser):
-    """What a browser makes of the page: tags, open elements, text outside of styles."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.words += data
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +61,7 @@ def test_elements_are_closed_in_order_and_nothing_is_left_open(page):
 
 
 def test_nothing_is_loaded_from_anywhere(text, page):
-    loads = [a[k] for _, a in page.tags for k in ("src", "data", "poster") if a.get(k)]
-    links = [a["href"] for tag, a in page.tags if "href" in a]
-    css = "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL))
-
-    assert loads
-    assert all(address.startswith("data:image/svg+xml,") for address in loads)
-    assert all(address.startswith("https://doi.org/10.") for address in links)
-    assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & {
-        tag for tag, _ in page.tags
-    }
-    assert "url(" not in css
-    assert "@import" not in css
-    assert any("default-src 'none'" in (a.get("content") or "") for _, a in page.tags)
+    loads_nothing(text, page)
 
 
 def test_two_renders_give_the_same_bytes(small):
@@ -290,3 +250,14 @@ def test_the_strip_says_ok_or_look_in_words(small):
 
     assert [t.word for t in tiles] == ["Look", "OK", "OK", "OK", "OK"]  # baseline is 13 frames
     assert [t.word for t in poor] == ["Look", "Look", "Look", "Look", "OK"]
+
+
+def test_motion_of_which_nothing_is_known_asks_for_a_look(small):
+    nothing = replace(
+        small.motion, parameters=np.full((60, 6), np.nan), displacement_mm=np.full(60, np.nan)
+    )
+    lost = replace(small, motion=nothing)
+    tile = next(t for t in at_a_glance(lost, ()) if t.name == "Motion")
+
+    assert (tile.look, tile.finding) == (True, "not known")
+    assert Page(render_dsc_report(lost)).open == []

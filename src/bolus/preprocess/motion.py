@@ -24,7 +24,7 @@ _CANDIDATES = 12
 class MotionCorrection:
     """A series with the head where it was in the reference frame, and how it had moved.
 
-    `parameters` are translations x y z [mm] and rotations about x y z [deg] of the head in RAS+,
+    `parameters` are translations x y z [mm] and rotations about x, y, z [deg] of the head in RAS+,
     about the centre of the grid, from the reference frame to each frame. `skipped` says why
     nothing was done ("" if it was); the series is then the one that came, and all numbers are 0.
     """
@@ -49,8 +49,9 @@ def correct_motion(
 ) -> MotionCorrection:
     """Bring every frame to where the head was in the reference frame.
 
-    Each frame is registered rigidly by mutual information, which does not mind that the bolus
-    darkens tissue, vessels most. Frames that moved by less than 0.15 mm are left as they are;
+    Each frame is registered rigidly by least squares. The frame may be a parabola of the reference,
+    for the bolus darkens what is bright; voxels that do not follow it, such as vessels, lose their
+    weight. Frames that moved by less than 0.15 mm are left as they are;
     the others are resampled with cubic splines, kept within the range of the frame.
 
     Args:
@@ -69,8 +70,8 @@ def correct_motion(
         is registered in its plane.
 
     Source:
-        Mutual information: Mattes et al., IEEE Trans Med Imaging 2003;22:120-128. SimpleITK:
-        Lowekamp et al., Front Neuroinform 2013;7:45.
+        Least squares: Friston et al., Hum Brain Mapp 1995;3:165-189. Robust weights: Beaton and
+        Tukey, Technometrics 1974;16:147-185.
     """
     series.require(SIGNAL)
     reason = "" if enabled else "switched off in the settings"
@@ -93,7 +94,7 @@ def correct_motion(
             "frames_resampled": len(resampled),
             "interpolation": "cubic spline",
         },
-        source="10.1109/TMI.2003.809072",
+        source="10.1002/hbm.460030303",
     )
     return MotionCorrection(
         series=_moved_back(series, matrices, resampled, step),

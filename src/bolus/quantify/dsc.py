@@ -1,6 +1,8 @@
 """From leakage-corrected ΔR2* and one artery to CBV, CBF, MTT and Tmax."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +25,15 @@ from bolus.quantify.vascular import VascularModel
 
 _PER_MINUTE_PER_100ML = 6000.0
 """From mL per mL per second to mL/min/100mL."""
+
+_SVD_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "Ssvd": "10.1002/mrm.1910360510",
+        "Csvd": "10.1002/mrm.10522",
+        "Osvd": "10.1002/mrm.10522",
+        "Tikhonov": "10.1007/s10334-010-0217-8",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +249,7 @@ def svd_maps(
     step = Step(
         "quantify.svd_maps",
         {"method": type(method).__name__, "haematocrit_factor": haematocrit.factor},
-        source="10.1002/mrm.10522",
+        source=_SVD_SOURCES.get(type(method).__name__, ""),
     )
     history = series.provenance.merged(aif.provenance).then(step)
     scale = haematocrit.factor * _PER_MINUTE_PER_100ML

@@ -112,11 +112,13 @@ def where_row(findings: SeriesFindings, view: AxialView) -> Picture:
     """Draw the outlines of the brain and of all regions on the first images."""
     few = len(view.slices) <= _FEW_SLICES
     width = min(_LARGE_PANEL, _HALF // len(view.slices) - 4) if few else 0
+    # A core shares its border with the shell around it: the smaller one is drawn on top.
+    largest_first = sorted(enumerate(findings.masks), key=lambda item: -item[1].count)
     with house_style():
         figure, panels = panels_of(view, width=width, bar=0)
         for panel, index in zip(panels, view.slices, strict=True):
             panel.show(grey_slice(findings.anatomy, findings.brain, view, index))
-            for place, mask in enumerate(findings.masks):
+            for place, mask in largest_first:
                 _outline(panel, view.plane(mask.values, index), stroke_of(place))
         words = f"Outlines of {', '.join(m.name for m in findings.masks)}; {slice_words(view)}."
         return finish(figure, alt=words, keys=("signal",))

@@ -27,7 +27,7 @@ class Glioma:
     """
 
     radius_mm: float = 19.0
-    necrotic: float = 0.5
+    necrotic: float = 0.6
     """Radius of the core as a share of the whole."""
     oedema: float = 1.75
     """Reach of the oedema in white matter as a multiple of the radius."""

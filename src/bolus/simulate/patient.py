@@ -51,7 +51,7 @@ class Disturbances:
     """
 
     snr: float = 80.0
-    drift_percent: float = 1.0
+    drift_percent: float = 0.3
     translation_mm: float = 0.3
     rotation_deg: float = 0.2
     nod_deg: float = 1.5

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from bolus import __version__, io, preprocess, quantify, report
-from bolus.core import Mask, PerfusionSeries
+from bolus.core import Mask, PerfusionSeries, Provenance
 from bolus.errors import BolusError, Code, ConfigError, GeometryError, TimingError
+from bolus.report.findings import Motion
 from bolus.workflows.config import Config
 from bolus.workflows.exam import config_digest, now_text
 from bolus.workflows.inputs import DscPaths, read_scan, series_name
@@ -104,8 +105,7 @@ def export_curves(
                 folder, f"{name}_label-brain_mask", findings.brain, sources=[request.series.name]
             )
             folder.write(REPORT_NAME, report.render_series_report(findings))
-    moved = findings.motion
-    furthest = float(np.nanmax(moved.displacement_mm)) if moved is not None else float("nan")
+    furthest = _furthest_mm(findings.motion)
     return CurvesOutcome(
         table=output / table,
         report=output / REPORT_NAME,
@@ -142,7 +142,7 @@ def _examine(request: CurvesRequest, config: Config, progress: Progress) -> repo
         created=now_text(),
         signal=motion.series,
         curves_of=wanted,
-        anatomy=np.asarray(motion.series.values[..., : _still_frames(bolus)].mean(axis=-1)),
+        anatomy=preprocess.baseline_image(motion.series, _still_frames(bolus)),
         kind=kind,
         bolus=bolus,
         brain=brain,
@@ -150,14 +150,19 @@ def _examine(request: CurvesRequest, config: Config, progress: Progress) -> repo
         regions=masks[1:],
         motion=None if motion.skipped else motion,
         motion_skipped=motion.skipped,
-        provenance=wanted.provenance,
+        provenance=_with_regions(wanted.provenance, request),
         warnings=(*scan.notices, *notices),
     )
 
 
-def _still_frames(bolus: quantify.BolusTiming | None) -> int:
+def _furthest_mm(motion: Motion | None) -> float:
+    known = [] if motion is None else [d for d in motion.displacement_mm if np.isfinite(d)]
+    return float(max(known, default=np.nan))
+
+
+def _still_frames(bolus: quantify.BolusTiming | None) -> slice:
     """Frames to average for the anatomy: the baseline, or the first three where none is known."""
-    return bolus.baseline.stop if bolus is not None else 3
+    return bolus.baseline if bolus is not None else slice(0, 3)
 
 
 def _judge(series: PerfusionSeries, brain: Mask) -> tuple[quantify.BolusTiming | None, str]:
@@ -167,7 +172,7 @@ def _judge(series: PerfusionSeries, brain: Mask) -> tuple[quantify.BolusTiming |
     except TimingError as error:
         return None, error.what
     arrival = series.time.seconds[bolus.arrival]
-    return bolus, f"DSC: the bolus arrives after {arrival:.1f} s (frame {bolus.arrival})"
+    return bolus, f"DSC: the bolus arrives after {arrival:.1f} s (frame {bolus.arrival + 1})"
 
 
 def _regions(request: CurvesRequest, series: PerfusionSeries) -> list[Mask]:
@@ -195,6 +200,12 @@ def _regions(request: CurvesRequest, series: PerfusionSeries) -> list[Mask]:
             for name in labels.names.values()
         ]
     return masks
+
+
+def _with_regions(provenance: Provenance, request: CurvesRequest) -> Provenance:
+    """Add the files of the regions to what the page says it was made from."""
+    files = tuple((path.name, io.file_digest(path)) for path in request.regions)
+    return Provenance(steps=provenance.steps, inputs=(*provenance.inputs, *files))
 
 
 def _table(findings: report.SeriesFindings) -> str:

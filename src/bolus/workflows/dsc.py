@@ -15,6 +15,7 @@ from bolus.core import (
     Mask,
     PerfusionSeries,
     Provenance,
+    Step,
 )
 from bolus.errors import Code, MetadataError
 from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_figures
@@ -25,6 +26,12 @@ from bolus.workflows.progress import Progress, silent, stage
 _REMPP = "Rempp et al., Radiology 1994;193:637-641"
 ASSUMED_LARGE = Assumed(value=0.45, reason="haematocrit of the patient not given", source=_REMPP)
 ASSUMED_SMALL = Assumed(value=0.25, reason="haematocrit of capillaries not given", source=_REMPP)
+
+ASSUMED_RELAXIVITY = Assumed(
+    value=1.0,
+    reason="absolute CBV, CBF are not calibrated: blood and tissue differ in r2*; ratios are sound",
+    source="Kjølby et al., Magn Reson Med 2006;56:187-197",
+)
 
 HEALTHY_RATIOS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"cbv": (1.8, 2.8), "cbf": (1.9, 3.4)}
@@ -78,8 +85,11 @@ def quantify_dsc(
     Raises:
         BolusError: the series is not DSC, or something that has no default is missing.
     """
+    from threadpoolctl import threadpool_limits
+
     notices = list(scan.notices)
-    with collected(notices):
+    # One thread: sums of floats are then added in the same order on every machine.
+    with collected(notices), threadpool_limits(1):
         measured = _measure(scan, config, progress)
         with stage(progress, "Arterial input"):
             aif = _arterial_input(scan, measured, config)
@@ -249,7 +259,7 @@ def _findings(
         white_matter=white,
         leakage_reference=leakage.reference or white,
         maps=maps,
-        provenance=_history(maps),
+        provenance=_history(scan, maps),
         tumour=scan.tumour,
         regions=quantify.region_table(maps, _regions(scan, measured, white)),
         burden=burden,
@@ -266,11 +276,25 @@ def _findings(
     )
 
 
-def _history(maps: MapSet) -> Provenance:
-    history = Provenance()
+def _history(scan: DscScan, maps: MapSet) -> Provenance:
+    """Join the maps' histories, with what was searched for in front of the step that used it."""
+    joined = Provenance()
     for item in maps.values():
-        history = history.merged(item.provenance)
-    return history
+        joined = joined.merged(item.provenance)
+    searched = {"quantify.signal_to_delta_r2s": "quantify.find_bolus"}
+    searched["quantify.dual_echo_to_delta_r2s"] = "quantify.find_bolus"
+    searched["quantify.correct_leakage"] = "quantify.find_leakage_reference"
+    if scan.brain is None:
+        searched["quantify.find_bolus"] = "preprocess.find_brain"
+    if scan.white_matter is None:
+        searched["quantify.normalise_to_white_matter"] = "quantify.find_white_matter"
+    steps: list[Step] = []
+    for step in joined.steps:
+        pending = [step]
+        while (before := searched.pop(pending[0].function, None)) is not None:
+            pending.insert(0, Step(before, {}))
+        steps += pending
+    return Provenance(steps=tuple(steps), inputs=joined.inputs)
 
 
 def _regions(scan: DscScan, measured: Measured, white: Mask) -> LabelMap:
@@ -335,4 +359,5 @@ def _assumptions(scan: DscScan, config: Config) -> tuple[tuple[str, Assumed], ..
         for name, value in (("large", haematocrit.large), ("small", haematocrit.small))
         if isinstance(value, Assumed)
     ]
-    return (*scan.signal.acquisition.assumed(), *found)
+    relaxivity = ("transverse relaxivity of arterial blood over that of tissue", ASSUMED_RELAXIVITY)
+    return (*scan.signal.acquisition.assumed(), *found, relaxivity)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bolus import io, report
+from bolus.core import PerfusionSeries
 from bolus.report import DscFindings
+from bolus.report.findings import Motion
 
 REPORT_NAME = "report.html"
 SPACE = "dsc"
@@ -111,7 +113,19 @@ def _regions(findings: DscFindings) -> str:
     return io.table_text(columns, rows)
 
 
-def motion_table(findings: DscFindings) -> str:
+class Moving(Protocol):
+    """Findings of a series that may have been registered: of a DSC exam or of any series."""
+
+    @property
+    def signal(self) -> PerfusionSeries:
+        """The series."""
+
+    @property
+    def motion(self) -> Motion | None:
+        """Its motion; None if it was not estimated."""
+
+
+def motion_table(findings: Moving) -> str:
     """Return the rigid motion of every frame as a table; `n/a` where it was not estimated."""
     columns = (
         "time_s", "translation_x_mm", "translation_y_mm", "translation_z_mm",

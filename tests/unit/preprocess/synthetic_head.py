@@ -31,8 +31,13 @@ def brain_at(grid: Grid, matrix=None) -> np.ndarray:
 
 
 def head_at(grid: Grid, matrix=None) -> np.ndarray:
-    """Signal of the head after it has moved by `matrix`."""
-    places = _places(grid, matrix)
+    """Signal of the head after it has moved by `matrix`, averaged through the slices."""
+    across = np.eye(3)[2]
+    through = [across * (layer - 2) / 5 for layer in range(5)]
+    return np.mean([_head_at_points(_places(grid, matrix, shift)) for shift in through], axis=0)
+
+
+def _head_at_points(places: np.ndarray) -> np.ndarray:
     x, y, z = np.moveaxis(places, -1, 0)
     brain = _soft(_radius(places, BRAIN_MM), 1.0)
     scalp = _soft(_radius(places, BRAIN_MM + 14), 1.0) - _soft(_radius(places, BRAIN_MM + 8), 1.0)
@@ -59,9 +64,9 @@ def series_of(frames, grid: Grid, *, noise: float = 0.0, step_s: float = 1.5) ->
     )
 
 
-def _places(grid: Grid, matrix) -> np.ndarray:
-    """Where the tissue now at each voxel was before the motion [mm]."""
-    indices = np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3)
+def _places(grid: Grid, matrix, shift=(0.0, 0.0, 0.0)) -> np.ndarray:
+    """Where the tissue now at each voxel (and a part of one further on) was before the motion."""
+    indices = np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3) + np.asarray(shift)
     back = np.linalg.inv(np.eye(4) if matrix is None else matrix)
     places = grid.centres_mm(indices) @ back[:3, :3].T + back[:3, 3]
     return places.reshape(*grid.shape, 3)

@@ -48,7 +48,9 @@ def test_a_quiet_series_has_the_signal_to_noise_that_was_put_in():
     assert abs(quality.drift_percent_per_min) < 0.1
     assert quality.outlier_frames == ()
     assert quality.lost_percent == 0
-    assert not (quality.look_tsnr or quality.look_drift or quality.look_lost)
+    assert not quality.look_tsnr
+    assert not quality.look_drift
+    assert not quality.look_lost
 
 
 def test_noise_drift_and_losses_are_marked_for_a_second_look():

@@ -16,6 +16,10 @@ _FEWEST_IN_PLANE = 16
 """Voxels per side below which there is no shape to register."""
 _STILL_MM = 0.15
 """Motion below this is the estimate's own noise: the frame is left bit for bit as it was."""
+_MOST_LOST = 0.2
+"""With a larger share of frames lost this is no head, and the rest is not to be trusted either."""
+_UNKNOWN = -32768.0
+"""What int16 images hold where nothing was measured."""
 _CANDIDATES = 12
 """Frames at the beginning among which the reference is chosen: before most boluses."""
 
@@ -81,7 +85,9 @@ def correct_motion(
     if reason:
         return _untouched(series, reason)
     reference = _reference_frame(series)
-    matrices = _estimate(series, reference, progress)
+    matrices, lost = _estimate(series, reference, progress)
+    if lost > _MOST_LOST * len(series.time):
+        return _untouched(series, f"{lost} of {len(series.time)} frames show no head to register")
     head = _head(series, reference)
     moved = np.array([displacement_mm(m, head) for m in matrices])
     still = moved < _STILL_MM
@@ -162,8 +168,11 @@ def _reference_frame(series: PerfusionSeries) -> int:
 
 def _estimate(
     series: PerfusionSeries, reference: int, progress: Callable[[int, int], None] | None
-) -> Float[np.ndarray, "t 4 4"]:
-    """Register frames outwards from the reference, each beginning where its neighbour ended."""
+) -> tuple[Float[np.ndarray, "t 4 4"], int]:
+    """Register frames outwards from the reference, each beginning where its neighbour ended.
+
+    Returns the matrices, and how many frames could not be registered.
+    """
     frames = len(series.time)
     registration = Registration(series.values[..., reference], series.grid)
     matrices = np.tile(np.eye(4), (frames, 1, 1))
@@ -185,7 +194,7 @@ def _estimate(
             ),
             stacklevel=3,
         )
-    return matrices
+    return matrices, len(lost)
 
 
 def _head(series: PerfusionSeries, reference: int) -> np.ndarray:
@@ -208,17 +217,33 @@ def _moved_back(
 
 
 def _resampled(frame: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:
-    """Fetch each voxel from where its tissue is in this frame; what was not finite stays NaN."""
+    """Fetch each voxel from where its tissue is in this frame; what is unknown stays so.
+
+    Unknown voxels (not finite, or the fill value of int16 images) are bridged by their neighbours
+    first: a spline through a cliff would ring far into the brain.
+    """
     voxels = np.linalg.inv(grid.affine) @ matrix @ grid.affine
-    finite = np.isfinite(frame)
-    filled = np.where(finite, frame, 0.0)
+    known = np.isfinite(frame) & (frame > _UNKNOWN)
+    if not known.any():
+        return frame
     moved = ndimage.affine_transform(
-        filled, voxels[:3, :3], offset=voxels[:3, 3], order=3, mode="nearest"
+        _bridged(frame, known), voxels[:3, :3], offset=voxels[:3, 3], order=3, mode="nearest"
     )
-    moved = np.asarray(np.clip(moved, filled.min(), filled.max()))
-    if not finite.all():
-        lost = ndimage.affine_transform(
-            (~finite).astype(np.float32), voxels[:3, :3], offset=voxels[:3, 3], order=0
-        )
-        moved[lost > 0] = np.nan
-    return moved
+    moved = np.clip(moved, frame[known].min(), frame[known].max())
+    if not known.all():
+        nearest = {"offset": voxels[:3, 3], "order": 0, "mode": "nearest"}
+        lost = ndimage.affine_transform((~known).astype(np.uint8), voxels[:3, :3], **nearest) > 0
+        moved[lost] = ndimage.affine_transform(frame, voxels[:3, :3], **nearest)[lost]
+    return np.asarray(moved, frame.dtype)
+
+
+def _bridged(frame: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Replace unknown voxels by the mean of their known neighbours, or of all known voxels."""
+    if known.all():
+        return frame
+    filled = np.where(known, frame, 0.0)
+    total = ndimage.uniform_filter(filled, 3, mode="nearest")
+    share = ndimage.uniform_filter(known.astype(filled.dtype), 3, mode="nearest")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        around = np.where(share > 1e-6, total / share, filled[known].mean())
+    return np.where(known, frame, around).astype(frame.dtype)

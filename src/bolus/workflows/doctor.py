@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bolus import io
 
-_NEEDED = ("numpy", "scipy", "numba", "nibabel", "nilearn", "SimpleITK", "matplotlib", "jinja2")
+_NEEDED = ("numpy", "scipy", "numba", "nibabel", "nilearn", "matplotlib", "jinja2")
 _MEMORY_GB = 4.0
 _DISK_GB = 1.0
 

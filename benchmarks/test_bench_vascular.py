@@ -35,5 +35,5 @@ def test_vascular_model(benchmark):
 
     benchmark.pedantic(once, rounds=5)
     benchmark.extra_info["tables_cpu_s"] = tables_s
-    benchmark.extra_info["voxels_per_cpu_s"] = len(curves) / min(costs)
+    benchmark.extra_info["voxels_per_cpu_second"] = len(curves) / min(costs)
     print(f"\ntables {tables_s:.2f} CPU-s, {len(curves) / min(costs):,.0f} voxels per CPU-second")

@@ -29,7 +29,7 @@ def bolus(*words):
 
 @pytest.fixture(scope="module")
 def packed(reference_data, tmp_path_factory):
-    """The dual-echo curves of artery, white matter and tumour as 4-D images, with a little noise."""
+    """The dual-echo curves of artery, white matter and tumour as 4-D images, with some noise."""
     content = loadmat(reference_data / "data" / "osipi_lcb_dual_echo" / "data.mat")
     curves = {k: np.asarray(content[f"{k}_SIt"], float) for k in ("AIF", "NAWM", "tumor")}
     x, y, z = np.indices(SHAPE)

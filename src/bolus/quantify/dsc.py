@@ -181,7 +181,7 @@ def vascular_maps(
     Source:
         Mouridsen et al., NeuroImage 2006;33:570. OSIPI CAPLEX Q.PH1.003, Q.PH1.006.
     """
-    tissue = series.require(DELTA_R2S).curves(mask)
+    tissue = series.require(DELTA_R2S).curves(mask, dtype=np.float32)
     fit = model(tissue, aif.values, seconds=series.time.seconds)
     step = Step(
         "quantify.vascular_maps",
@@ -242,7 +242,7 @@ def svd_maps(
     Source:
         Wu et al., Magn Reson Med 2003;50:164-174. OSIPI CAPLEX Q.PH1.003.
     """
-    tissue = series.require(DELTA_R2S).curves(mask)
+    tissue = series.require(DELTA_R2S).curves(mask, dtype=np.float32)
     per_s, delay_s, std, status = flow(
         tissue, aif.values, step_s=series.time.uniform_step_s(), method=method
     )

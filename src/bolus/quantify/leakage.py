@@ -233,15 +233,14 @@ def _curves(flat: np.ndarray, rows: np.ndarray) -> Curves:
 
 
 def _reference_curve(series: PerfusionSeries, reference: Mask) -> Curve:
-    curves = series.curves(reference.require_some())
-    finite = np.isfinite(curves).all(axis=1)
-    if not finite.any():
+    curve = series.mean_curve(reference)
+    if not np.isfinite(curve).all():
         raise MetadataError(
             Code.REFERENCE_NOT_FOUND,
             f"none of the {reference.count} voxels of the leakage reference has a finite curve",
             mend="choose other reference tissue",
         )
-    return np.asarray(curves[finite].mean(axis=0))
+    return curve
 
 
 def _text(frames: slice) -> str:

@@ -1,4 +1,4 @@
-"""Peak memory of the steps from signal to maps, beside the size of the series; prints one JSON line.
+"""Peak memory of leakage correction and vascular model, beside the series; prints one JSON line.
 
 Run: python benchmarks/memory.py [FRAMES]
 """

@@ -102,10 +102,10 @@ def main() -> None:
         lines.append(f"| {label} | {_short(speed)} | {goal_text} | {_short(other)} | {ratio} |")
     lines += [
         "",
-        f"Memory: a series of {memory['input_mb']} MB in float32 of which the brain is",
-        f"{memory['brain_percent']} %. Leakage correction takes {memory['leakage_over_input']} x the",
-        "input beside it (the corrected series is 1 x); series, leakage and vascular model together",
-        f"peak at {memory['all_over_input']} x the input (goal: 3 x).",
+        f"Memory, for a series of {memory['input_mb']} MB in float32 of which the brain is",
+        f"{memory['brain_percent']} %: leakage correction takes {memory['leakage_over_input']} x",
+        "the input beside it (the corrected series is 1 x); series, leakage and vascular model",
+        f"together peak at {memory['all_over_input']} x the input (goal: 3 x).",
         "",
     ]
     PAGE.write_text("\n".join(lines), encoding="utf-8")

@@ -85,6 +85,8 @@ class PatientSettings:
     """
 
     seed: int
+    scan: int = 0
+    """Which scan of this patient: another one has other noise, drift, coil and motion."""
     protocol: DscProtocol = PROTOCOLS["preload_60"]
     physiology: Physiology = Physiology()
     disturbances: Disturbances = Disturbances()
@@ -99,6 +101,13 @@ class PatientSettings:
     vascular_t1_share: float = 0.0
     partial_volume: bool = True
     relaxivities: Relaxivities | None = None
+
+    @property
+    def scan_seed(self) -> int:
+        """The seed of what differs between scans of one patient."""
+        if self.scan == 0:
+            return self.seed
+        return int(stream(self.seed, "scan", str(self.scan)).integers(2**31))
 
     def __post_init__(self) -> None:
         if self.residue not in RESIDUES:
@@ -172,7 +181,7 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
     clean = phantom_signal(phantom, injection, forward_model(settings))
     motion = head_motion(
         protocol.frames,
-        seed=seed,
+        seed=settings.scan_seed,
         translation_mm=settings.disturbances.translation_mm,
         rotation_deg=settings.disturbances.rotation_deg,
         nod_deg=settings.disturbances.nod_deg,
@@ -245,7 +254,7 @@ def _scanned(
     motion: np.ndarray,
 ) -> list[PerfusionSeries]:
     """Return every echo as the scanner writes it."""
-    protocol, trouble, seed = settings.protocol, settings.disturbances, settings.seed
+    protocol, trouble, seed = settings.protocol, settings.disturbances, settings.scan_seed
     grid, present = phantom.grid, phantom.present.values
     gain = receive_gain(grid, seed=seed, strength=trouble.gain_variation)
     loss = lost_phase_rate(grid, to_scanner=pose.affine) * trouble.phase_loss
@@ -253,7 +262,10 @@ def _scanned(
     white = phantom.reference.values[present]
     sigma = float(clean[0][white][:, 5].mean()) / trouble.snr if white.any() else 0.0
     history = Provenance().then(
-        Step("simulate.simulate_patient", {"seed": seed, "residue": settings.residue})
+        Step(
+            "simulate.simulate_patient",
+            {"seed": settings.seed, "scan": settings.scan, "residue": settings.residue},
+        )
     )
     series = []
     for echo, te_s in enumerate(protocol.echo_times_s):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bolus import __version__, io, simulate
-from bolus.core import SessionKey
+from bolus.core import Mask, SessionKey
 from bolus.report import DscFindings
 from bolus.workflows.config import Config
 from bolus.workflows.exam import ExamOutcome, run_exam
@@ -93,13 +93,14 @@ def compare_with_truth(
 ) -> tuple[TruthRow, ...]:
     """Compare mean nCBV with the simulator's, region by region, over the voxels that were found."""
     found, truth = findings.maps["ncbv"], patient.truth["ncbv"]
-    regions = [patient.tumour.mask(name) for name in patient.tumour.names.values()]
+    parts = [patient.tumour.mask(name) for name in patient.tumour.names.values()]
+    whole = Mask(values=patient.tumour.values > 0, grid=patient.tumour.grid, name="whole tumour")
     return tuple(
         TruthRow(
             region=region.name,
             truth=float(truth.inside(region).mean()),
             found=float(found.inside(region).mean()),
         )
-        for region in (*regions, findings.white_matter)
+        for region in (whole, *parts, findings.white_matter)
         if found.inside(region).size
     )

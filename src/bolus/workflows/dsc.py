@@ -261,7 +261,7 @@ def _findings(
         maps=maps,
         provenance=_history(scan, maps),
         tumour=scan.tumour,
-        regions=quantify.region_table(maps, _regions(scan, measured, white)),
+        regions=_region_rows(scan, measured, white, maps),
         burden=burden,
         leakage=_comparison(measured, leakage, white, lesion),
         ratios=_ratios(measured, maps, white, lesion),
@@ -295,6 +295,21 @@ def _history(scan: DscScan, maps: MapSet) -> Provenance:
             pending.insert(0, Step(before, {}))
         steps += pending
     return Provenance(steps=tuple(steps), inputs=joined.inputs)
+
+
+def _region_rows(
+    scan: DscScan, measured: Measured, white: Mask, maps: MapSet
+) -> tuple[quantify.RegionRow, ...]:
+    """Summarise the tumour's parts, the tumour as a whole where it has parts, and white matter."""
+    rows = quantify.region_table(maps, _regions(scan, measured, white))
+    if scan.tumour is None or len(scan.tumour.names) < 2:
+        return rows
+    whole = LabelMap(
+        values=scan.tumour.foreground.values.astype(np.int16),
+        grid=scan.tumour.grid,
+        names={1: "whole tumour"},
+    )
+    return (*quantify.region_table(maps, whole), *rows)
 
 
 def _regions(scan: DscScan, measured: Measured, white: Mask) -> LabelMap:

@@ -15,6 +15,9 @@ from bolus.quantify.convolution_kernels import (
     residue_convolution,
 )
 
+_MOST_GROWTH = 1.0
+"""Largest growth exponent within one step: the series of the kernel is exact to 1e-13 there."""
+
 
 def convolve_exponential(
     values: Curve, *, seconds: Curve, rates_per_s: Float[np.ndarray, " rates"]
@@ -27,14 +30,15 @@ def convolve_exponential(
     Args:
         values: the input at the samples, any unit.
         seconds: times of the samples [s], increasing, any spacing.
-        rates_per_s: rates k [1/s], zero (the running integral) or positive.
+        rates_per_s: rates k [1/s]: positive, zero (the running integral), or negative down to
+            one over the longest step (an input that grows, as the shape of a model).
 
     Returns:
         I [unit of `values` times s], one row a rate; 0 at the first sample.
 
     Raises:
         TimingError: times do not increase or do not match the values.
-        InputError: a rate is negative or not finite.
+        InputError: a rate is not finite, or grows by more than a factor e within a step.
 
     Assumes:
         The input is linear between samples and 0 before the first.
@@ -71,7 +75,7 @@ def convolve_exponential_with_slope(
 
     Raises:
         TimingError: times do not increase or do not match the values.
-        InputError: a rate is negative or not finite.
+        InputError: a rate is not finite, or grows by more than a factor e within a step.
 
     Assumes:
         The input is linear between samples and 0 before the first.
@@ -172,11 +176,12 @@ def _checked(
             f"times do not increase (smallest step {np.diff(times).min():.3g} s)",
             mend="sort the frames by acquisition time",
         )
-    if not (np.isfinite(speeds) & (speeds >= 0)).all():
+    lowest = -_MOST_GROWTH / np.diff(times).max()
+    if not (np.isfinite(speeds) & (speeds >= lowest)).all():
         raise InputError(
             Code.ARGUMENT_INVALID,
-            f"rates from {speeds.min():.3g} to {speeds.max():.3g} 1/s where finite ones >= 0 are "
-            "needed",
-            mend="give rates in 1/s that are not negative",
+            f"rates from {speeds.min():.3g} to {speeds.max():.3g} 1/s where finite ones of at "
+            f"least {lowest:.3g} are needed",
+            mend="give rates in 1/s; one below zero grows and may do so by a factor e a step",
         )
     return times, curve, speeds

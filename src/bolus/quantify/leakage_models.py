@@ -15,6 +15,7 @@ from scipy.interpolate import CubicSpline
 
 from bolus.core import Curve, Curves, FitStatus
 from bolus.errors import Code, MetadataError, TimingError
+from bolus.quantify.convolution import convolve_exponential
 from bolus.quantify.leakage_kernels import project, search_pairs
 
 _CHUNK = 1024
@@ -96,7 +97,7 @@ class Bsw:
     ) -> LeakageFit:
         """Return K1, K2 and the corrected area of curves [1/s] on any time grid [s]."""
         reference = _checked(tissue, reference, seconds, baseline)
-        terms = _washout(reference, seconds, np.zeros(1))
+        terms = convolve_exponential(reference, seconds=seconds, rates_per_s=np.zeros(1))
         return _fit_pairs(tissue, reference[None], terms, seconds, baseline, kep_per_s=None)
 
 
@@ -132,7 +133,7 @@ class Bidirectional:
         """Return K1, K2, kep and the corrected area of curves [1/s] on any time grid [s]."""
         reference = _checked(tissue, reference, seconds, baseline)
         kep = _rates(self.kep_per_min)
-        terms = _washout(reference, seconds, kep)
+        terms = convolve_exponential(reference, seconds=seconds, rates_per_s=kep)
         return _fit_pairs(tissue, reference[None], terms, seconds, baseline, kep_per_s=kep)
 
 
@@ -195,7 +196,7 @@ class Matched:
                 for delay in self.delay_s
                 if not (same and delay == 0)
             ]
-        terms = _washout(reference, seconds, kep)
+        terms = convolve_exponential(reference, seconds=seconds, rates_per_s=kep)
         return _fit_pairs(tissue, np.array(vascular), terms, seconds, baseline, kep_per_s=kep)
 
 
@@ -247,28 +248,13 @@ def _rates(kep_per_min: tuple[float, ...]) -> Curve:
     return rates
 
 
-def _washout(curve: Curve, seconds: Curve, rates: Curve) -> Float[np.ndarray, "rates t"]:
-    """Convolve a piecewise linear curve with exp(-k t), exactly, on any time grid."""
-    steps = np.diff(seconds)[:, None]
-    x = steps * rates
-    small = x < 1e-4
-    safe = np.where(small, 1.0, x)
-    decay = np.exp(-x)
-    late = steps * np.where(small, 0.5 - x / 6, (safe - 1 + decay) / safe**2)
-    early = steps * np.where(small, 1 - x / 2, (1 - decay) / safe) - late
-    terms = np.zeros((len(seconds), len(rates)))
-    for i in range(1, len(seconds)):
-        terms[i] = (
-            decay[i - 1] * terms[i - 1] + curve[i - 1] * early[i - 1] + curve[i] * late[i - 1]
-        )
-    return terms.T
-
-
 def _dispersed(curve: Curve, seconds: Curve, transit_s: float) -> Curve:
     if transit_s == 0:
         return curve
     rate = 1 / transit_s
-    return np.asarray(rate * _washout(curve, seconds, np.array([rate]))[0])
+    return np.asarray(
+        rate * convolve_exponential(curve, seconds=seconds, rates_per_s=np.array([rate]))[0]
+    )
 
 
 def integration_weights(seconds: Curve, *, from_frame: int) -> Curve:

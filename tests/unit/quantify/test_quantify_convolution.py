@@ -147,6 +147,15 @@ def test_wrong_times_are_refused():
         convolve_exponential(VALUES, seconds=IRREGULAR[::-1], rates_per_s=RATES)
 
 
+def test_a_negative_rate_grows():
+    """exp(+t/60) convolved with 1 is 60 (exp(t/60) - 1)."""
+    t = np.arange(40) * 1.5
+
+    found = convolve_exponential(np.ones(40), seconds=t, rates_per_s=np.array([-1 / 60]))[0]
+
+    np.testing.assert_allclose(found, 60 * np.expm1(t / 60), rtol=1e-12)
+
+
 def test_wrong_rates_and_lags_are_refused():
     with pytest.raises(InputError, match="-1"):
         convolve_exponential(VALUES, seconds=IRREGULAR, rates_per_s=np.array([-1.0]))

@@ -216,7 +216,8 @@ def test_a_dataset_with_one_bad_session_finishes_the_others(tmp_path):
         for extra in folder.glob("*-*-*"):
             extra.unlink()
     bad = dataset / "sub-02" / "perf" / "sub-02_dsc.nii.gz"
-    bad.write_bytes(bad.read_bytes()[:5000])
+    content = bad.read_bytes()
+    bad.write_bytes(content[: len(content) // 2])
 
     result = bolus("run", dataset, tmp_path / "out", "participant", "-q")
 

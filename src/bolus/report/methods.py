@@ -166,6 +166,11 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1002/mrm.1910360510": "Østergaard L, Weisskoff RM, Chesler DA, Gyldensted C, Rosen BR. "
         "High resolution measurement of cerebral blood flow using intravascular tracer bolus "
         "passages. Part I. Magn Reson Med 1996;36:715-725.",
+        "10.1002/hbm.460030303": "Friston KJ, Ashburner J, Frith CD, et al. Spatial registration "
+        "and normalization of images. Hum Brain Mapp 1995;3:165-189.",
+        "10.1007/s10334-010-0217-8": "Gall P, Emerich P, Kjølby BF, et al. On the design of "
+        "filters for Fourier and oSVD-based deconvolution in bolus tracking perfusion MRI. "
+        "MAGMA 2010;23:187-195.",
         "10.1002/mrm.10522": "Wu O, Østergaard L, Weisskoff RM, et al. Tracer arrival "
         "timing-insensitive technique for estimating flow in MR perfusion-weighted imaging using "
         "singular value decomposition with a block-circulant deconvolution matrix. Magn Reson Med "

@@ -3,19 +3,32 @@
 import numba
 import numpy as np
 
+_SIGNIFICANT = 11.3
+"""99 % point of chi-squared with 3 degrees of freedom: transit, delay and washout."""
 OK, NOT_FINITE, NO_SIGNAL = 0, 2, 3
 """The numbers of `FitStatus`; compiled code knows no enumerations."""
 
 
 @numba.njit(cache=True, error_model="numpy")
 def search_pairs(  # type: ignore[no-untyped-def]
-    products, gram, scale_vascular, scale_leakage, area_leakage, errors, degrees, numbers, choice
+    products,
+    guides,
+    gram,
+    scale_vascular,
+    scale_leakage,
+    area_leakage,
+    errors,
+    degrees,
+    numbers,
+    choice,
 ):
     """Fill `numbers` and `choice` with the best pair of terms of every voxel.
 
     Args:
         products: (voxels, v + l + 2) curve times unit vascular terms, unit leakage terms,
             quadrature weights, and itself.
+        guides: like `products`, of smoother curves whose terms are preferred wherever the own
+            curve does not speak against them; no rows for none.
         gram: (v, l) inner products of the unit terms.
         scale_vascular: (v,) 1 / norm of the vascular terms.
         scale_leakage: (l,) 1 / norm of the leakage terms.
@@ -34,16 +47,12 @@ def search_pairs(  # type: ignore[no-untyped-def]
             choice[:2, row] = 0
             choice[2, row] = NO_SIGNAL if square == 0.0 else NOT_FINITE
             continue
-        best, at, by = -1.0, 0, 0
-        for i in range(v):
-            p = products[row, i]
-            for j in range(l):
-                rest = products[row, v + j] - gram[i, j] * p
-                gain = p * p + rest * rest * inverse[i, j]
-                if v > 1 and p <= gram[i, j] * rest * inverse[i, j]:  # no negative blood volume
-                    gain = 0.0
-                if gain > best:
-                    best, at, by = gain, i, j
+        best, at, by = _best(products[row], gram, inverse)
+        if guides.shape[0] > 0:
+            _, there, then = _best(guides[row], gram, inverse)
+            lost = best - _gain(products[row], gram, inverse, there, then)
+            if lost * degrees <= _SIGNIFICANT * max(square - best, 0.0):
+                at, by = there, then
         p = products[row, at]
         rest = products[row, v + by] - gram[at, by] * p
         q = rest * inverse[at, by]
@@ -56,6 +65,29 @@ def search_pairs(  # type: ignore[no-untyped-def]
         numbers[4, row] = errors[1, at, by] * residual
         numbers[5, row] = residual
         choice[0, row], choice[1, row], choice[2, row] = at, by, OK
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _gain(products, gram, inverse, i, j):  # type: ignore[no-untyped-def]
+    """Return the sum of squares that a pair of terms explains; 0 for a negative blood volume."""
+    v = len(gram)
+    p = products[i]
+    rest = products[v + j] - gram[i, j] * p
+    if v > 1 and p <= gram[i, j] * rest * inverse[i, j]:
+        return 0.0
+    return p * p + rest * rest * inverse[i, j]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _best(products, gram, inverse):  # type: ignore[no-untyped-def]
+    """Return the largest explained sum of squares, and the two terms that explain it."""
+    best, at, by = -1.0, 0, 0
+    for i in range(gram.shape[0]):
+        for j in range(gram.shape[1]):
+            gain = _gain(products, gram, inverse, i, j)
+            if gain > best:
+                best, at, by = gain, i, j
+    return best, at, by
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})

@@ -175,11 +175,24 @@ class Matched:
     """τ to try [s]."""
     delay_s: tuple[float, ...] = tuple(float(d) for d in np.arange(-3.0, 4.01, 0.5))
     """δ to try [s], relative to the reference."""
+    neighbours: int = 3
+    """Voxels along each side of the square in the slice whose mean curve chooses the terms of a
+    whole series (`correct_leakage`), unless the voxel's own curve speaks against them (p < 0.01);
+    amounts always come from its own curve. 1: no neighbours."""
 
     def __call__(
-        self, tissue: Curves, reference: Curve, *, seconds: Curve, baseline: slice
+        self,
+        tissue: Curves,
+        reference: Curve,
+        *,
+        seconds: Curve,
+        baseline: slice,
+        guide: Curves | None = None,
     ) -> LeakageFit:
-        """Return K1, K2, kep and the corrected area of curves [1/s] on any time grid [s]."""
+        """Return K1, K2, kep and the corrected area of curves [1/s] on any time grid [s].
+
+        `guide` holds curves like `tissue` that choose the terms instead of it: smoother ones.
+        """
         reference = _checked(tissue, reference, seconds, baseline)
         kep = _rates(self.kep_per_min)
         fine = np.arange(seconds[0], seconds[-1] + _FINE_S, _FINE_S)
@@ -197,7 +210,9 @@ class Matched:
                 if not (same and delay == 0)
             ]
         terms = convolve_exponential(reference, seconds=seconds, rates_per_s=kep)
-        return _fit_pairs(tissue, np.array(vascular), terms, seconds, baseline, kep_per_s=kep)
+        return _fit_pairs(
+            tissue, np.array(vascular), terms, seconds, baseline, kep_per_s=kep, guide=guide
+        )
 
 
 LEAKAGE_MODELS: Mapping[str, type[Bsw] | type[Bidirectional] | type[Matched]] = MappingProxyType(
@@ -310,6 +325,7 @@ def _fit_pairs(
     baseline: slice,
     *,
     kep_per_s: Curve | None,
+    guide: Curves | None = None,
 ) -> LeakageFit:
     """Project all curves on all terms and keep the best pair of every voxel."""
     first, stop, _ = baseline.indices(len(seconds))
@@ -330,7 +346,10 @@ def _fit_pairs(
         curves = np.ascontiguousarray(tissue[rows], kind)
         products = np.empty((len(curves), len(terms) + 1), kind)
         project(curves, terms, first, products)
-        search_pairs(products, *known, degrees, numbers[:, rows], choice[:, rows])
+        guided = np.empty_like(products) if guide is not None else products[:0]
+        if guide is not None:
+            project(np.ascontiguousarray(guide[rows], kind), terms, first, guided)
+        search_pairs(products, guided, *known, degrees, numbers[:, rows], choice[:, rows])
     seen = area_v[choice[0]]
     numbers[[2, 4]] /= seen
     lost = choice[2] != FitStatus.OK

@@ -13,6 +13,7 @@ from bolus.core import (
     Mask,
     PerfusionSeries,
     Provenance,
+    Step,
     TimeAxis,
     stream,
 )
@@ -378,6 +379,32 @@ def test_a_series_comes_back_corrected_with_its_maps():
         rtol=2e-3,
         atol=0.5,
     )
+
+
+def test_neighbours_keep_noise_from_choosing_leakage():
+    """Slow tissue without leakage: noise must not move the mean volume, for areas are linear."""
+    slow = vessels([0.03], [7.0], np.array([1.0]))[0]
+    still = np.broadcast_to(slow, (*SHAPE, 80)).copy()
+    still[:10] = REFERENCE
+    noisy = still.copy()
+    noisy[10:] += stream(5, "neighbours").normal(0, 0.5, noisy[10:].shape)
+    noisy -= noisy[..., BASELINE].mean(axis=-1, keepdims=True)
+    sound = np.zeros(SHAPE, bool)
+    sound[:9] = True
+    slow_rows = mask(~sound).values.ravel() & (np.indices(SHAPE)[0].ravel() >= 12)
+    series, _, _ = head()
+
+    def mean_area(values, width):
+        found = correct_leakage(
+            series.derive(values, DELTA_R2S, Step("test", {})), mask(np.ones(SHAPE, bool)),
+            reference=mask(sound), baseline=BASELINE, model=Matched(neighbours=width),
+        )  # fmt: skip
+        return found.area[slow_rows].mean()
+
+    shift = {width: mean_area(noisy, width) / mean_area(still, width) - 1 for width in (1, 3)}
+
+    # measured -3.3 % against -4.7 %: noise still hides slow transit, but less
+    assert abs(shift[3]) < 0.8 * abs(shift[1])
 
 
 def test_voxels_outside_the_mask_keep_their_curves():

@@ -40,7 +40,6 @@ class Code(Enum):
     GRID_MISMATCH = (2001, "two images lie on different grids")
     GRID_INVALID = (2002, "an affine cannot be the geometry of an image")
     MASK_EMPTY = (2003, "a mask or region holds no voxels")
-    REGISTRATION_FAILED = (2004, "two images could not be brought together")
     TIME_NOT_UNIFORM = (3001, "a method needs a constant sampling interval")
     TIME_INVALID = (3002, "times are not increasing or do not match the frames")
     NO_BOLUS = (3003, "no passage of contrast agent was found")

@@ -13,28 +13,13 @@ from scipy import ndimage
 
 from bolus.core.arrays import Affine, read_only
 from bolus.core.randomness import stream
+from bolus.simulate.anatomy import Anatomy, deformed_anatomy, smooth_field
+from bolus.simulate.growth import Glioma, Ground, grow
 
 _SHARPEN = 4.0
 """Exponent that turns probabilities over many people into the fractions of one head."""
+_SNAP_MM = 15.0
 _CHOROID_MM = ((21.0, -38.0, 12.0), (27.0, -44.0, 2.0), (14.0, -30.0, 16.0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glioma:
-    """What the tumour is like. `radius_mm` [mm] to the outer rim of its enhancing part, on average.
-
-    `centre_mm` [MNI mm] is drawn from the deep white matter of one hemisphere if it is None.
-    """
-
-    radius_mm: float = 19.0
-    necrotic: float = 0.6
-    """Radius of the core as a share of the whole."""
-    oedema: float = 1.75
-    """Reach of the oedema in white matter as a multiple of the radius."""
-    irregularity: float = 0.28
-    hypervascular: float = 0.45
-    """Share of the enhancing part."""
-    centre_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,64 +40,90 @@ class Head:
 
 
 @lru_cache(maxsize=2)
-def build_head(seed: int, *, glioma: Glioma | None) -> Head:
+def build_head(seed: int, *, glioma: Glioma | None, deformation_mm: float) -> Head:
     """Build a head with or without a glioma.
 
+    The glioma replaces tissue; it does not push it aside, and the midline stays where it is.
+    Visits of one patient are the same seed and deformation with another glioma.
+
     Args:
-        seed: decides the tumour's place and shape and the variation within tissues.
+        seed: decides the anatomy, the tumour's place and shape, and the variation within tissues.
         glioma: None for a healthy head.
+        deformation_mm: by how much the anatomy departs from the template [mm, root mean square].
+
+    Raises:
+        MetadataError: the deformation is too large, or the glioma does not fit into the brain.
 
     Source:
-        MNI152 ICBM 2009a templates (Fonov et al., NeuroImage 2011;54:313) as shipped in nilearn.
+        Anatomy: `anatomy`. Growth: `growth`.
 
     Example:
-        >>> head = build_head(1, glioma=Glioma())
+        >>> head = build_head(1, glioma=Glioma(), deformation_mm=4.0)
         >>> float(max(sum(head.fractions.values()).max(), 1.0)) <= 1.0001
         True
     """
-    affine, t1, grey, white, inside = _template()
-    fractions = _healthy(grey, white, inside)
-    fractions["choroid"] = _choroid(affine, fractions)
-    centre = None
+    anatomy = deformed_anatomy(seed, deformation_mm=deformation_mm)
+    healthy, ground = _healthy_head(anatomy)
+    fractions, centre = dict(healthy), None
     if glioma is not None:
-        centre = glioma.centre_mm or _tumour_centre(seed, affine, white)
-        _grow(fractions, glioma, centre_mm=centre, affine=affine, seed=seed)
-    variation = {
-        name: smooth_field(t1.shape, reach_voxels=reach, random=stream(seed, "head", name))
-        for name, reach in (("cbv", 2.5), ("mtt", 3.0), ("delay", 10.0), ("leakage", 3.0))
-    }
+        wanted = glioma.centre_mm or _tumour_centre(seed, anatomy.affine, ground.white)
+        centre = _in_tissue(wanted, ground)
+        parts = grow(glioma, seed=seed, ground=ground, centre_mm=centre)
+        fractions = _replaced(fractions, parts)
     return Head(
-        affine=affine,
-        fractions={name: read_only(values) for name, values in fractions.items()},
-        inside=read_only(inside.astype(np.float32)),
-        variation={name: read_only(values) for name, values in variation.items()},
-        intensity=_intensity(t1, fractions),
+        affine=anatomy.affine,
+        fractions=fractions,
+        inside=read_only(anatomy.inside.astype(np.float32)),
+        variation=_variation(seed, anatomy.t1.shape),
+        intensity=_intensity(anatomy.t1, fractions),
         tumour_centre_mm=centre,
     )
 
 
-@lru_cache(maxsize=1)
-def _template() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Read the 2 mm templates: affine, T1, grey, white (probabilities), brain."""
-    from nilearn import datasets
-
-    t1 = datasets.load_mni152_template(resolution=2)
-    volumes = [
-        np.asarray(image.dataobj, dtype=np.float32)
-        for image in (
-            t1,
-            datasets.load_mni152_gm_template(resolution=2),
-            datasets.load_mni152_wm_template(resolution=2),
-            datasets.load_mni152_brain_mask(resolution=2),
-        )
-    ]
-    return (
-        read_only(np.asarray(t1.affine, np.float64)),
-        read_only(volumes[0]),
-        read_only(volumes[1]),
-        read_only(volumes[2]),
-        read_only(volumes[3] > 0.5),
+@lru_cache(maxsize=2)
+def _healthy_head(anatomy: Anatomy) -> tuple[Mapping[str, np.ndarray], Ground]:
+    """Return fractions without a tumour, and the ground that one would grow into."""
+    fractions = _healthy(anatomy.grey, anatomy.white, anatomy.inside)
+    fractions["choroid"] = _choroid(anatomy.affine, fractions)
+    fluid = np.maximum(fractions["csf"] + fractions["choroid"], anatomy.falx)
+    kept = {name: read_only(values) for name, values in fractions.items()}
+    ground = Ground(
+        affine=anatomy.affine, grey=kept["gm"], white=kept["wm"], fluid=read_only(fluid)
     )
+    return kept, ground
+
+
+@lru_cache(maxsize=2)
+def _variation(seed: int, shape: tuple[int, int, int]) -> Mapping[str, np.ndarray]:
+    """Draw the fields by which values vary within tissues."""
+    return {
+        name: read_only(smooth_field(shape, reach_voxels=reach, random=stream(seed, "head", name)))
+        for name, reach in (("cbv", 2.5), ("mtt", 3.0), ("delay", 10.0), ("leakage", 3.0))
+    }
+
+
+def _replaced(
+    fractions: Mapping[str, np.ndarray], parts: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Put the parts of a tumour in the place of the brain."""
+    brain = ("csf", "gm", "wm", "choroid")
+    given = np.zeros_like(fractions["wm"])
+    for values in parts.values():
+        given += values
+    left = dict(fractions)
+    # oedema takes white matter alone, the margin white and grey, the rest everything
+    for names, takers in ((("wm",), ("oedema",)), (("wm", "gm"), ("infiltrated",)), (brain, ())):
+        asked = sum((parts[name] for name in takers), np.zeros_like(given)) if takers else given
+        there = sum((left[name] for name in names), np.zeros_like(given))
+        taken = np.minimum(asked, there)
+        kept = 1 - taken / np.maximum(there, 1e-6)
+        for name in names:
+            left[name] = left[name] * kept
+        given = given - taken
+    return {
+        name: read_only(np.asarray(values, np.float32))
+        for name, values in (left | dict(parts)).items()
+    }
 
 
 def _healthy(grey: np.ndarray, white: np.ndarray, inside: np.ndarray) -> dict[str, np.ndarray]:
@@ -175,80 +186,29 @@ def _tumour_centre(seed: int, affine: Affine, white: np.ndarray) -> tuple[float,
     return float(place[0]), float(place[1]), float(place[2])
 
 
-def _grow(
-    fractions: dict[str, np.ndarray],
-    glioma: Glioma,
-    *,
-    centre_mm: tuple[float, float, float],
-    affine: Affine,
-    seed: int,
-) -> None:
-    """Replace brain by core, two kinds of enhancing rim and oedema, with irregular borders."""
-    shape = fractions["wm"].shape
-    rough = [
-        smooth_field(shape, reach_voxels=reach, random=stream(seed, "glioma", name))
-        for name, reach in (("border", 4.0), ("core", 3.0), ("kinds", 3.5), ("oedema", 5.0))
-    ]
-    level = _distance_mm(shape, affine, centre_mm) / glioma.radius_mm
-    # a level of 1 is the border; its slope, one border per radius, makes edges about 2 mm wide
-    soft = 2.0 / glioma.radius_mm
-    mass = _edge(1 - level - glioma.irregularity * rough[0], soft)
-    core = _edge(glioma.necrotic - level - 0.7 * glioma.irregularity * rough[1], soft) * mass
-    rim = mass - core
-    kinds = rough[2]
-    cut = np.quantile(kinds[rim > 0.5], 1 - glioma.hypervascular) if (rim > 0.5).any() else 0.0
-    rich = _edge(kinds - cut, 0.25)
-    along_white = 1.6 * (fractions["wm"] - 0.75)
-    swelling = _edge(
-        glioma.oedema - level - 1.2 * glioma.irregularity * rough[3] + along_white, 2 * soft
-    )
-    brain = fractions["gm"] + fractions["wm"] + fractions["csf"]
-    soft_tissue = np.clip((0.85 - fractions["csf"]) / 0.3, 0, 1) * np.clip(brain, 0, 1)
-    mass_share = mass * soft_tissue * (fractions["gm"] + fractions["wm"] > 0.02)
-    oedema = swelling * (1 - mass_share) * fractions["wm"]
-    fractions["wm"] = (fractions["wm"] - oedema) * (1 - mass_share)
-    fractions["gm"] = fractions["gm"] * (1 - mass_share)
-    fractions["csf"] = fractions["csf"] * (1 - mass_share)
-    fractions["choroid"] = fractions["choroid"] * (1 - mass_share)
-    fractions["oedema"] = oedema * (1 - mass_share)
-    held = mass_share / np.maximum(mass, 1e-6)
-    fractions["necrosis"] = core * held
-    fractions["hypovascular"] = rim * (1 - rich) * held
-    fractions["hypervascular"] = rim * rich * held
-    for name, values in fractions.items():
-        fractions[name] = values.astype(np.float32)
-
-
-def _edge(level: np.ndarray, softness: float) -> np.ndarray:
-    """Return 1 inside, 0 outside, and a straight slope `softness` wide between."""
-    return np.clip(level / softness + 0.5, 0, 1)
-
-
-def smooth_field(
-    shape: tuple[int, ...], *, reach_voxels: float, random: np.random.Generator
-) -> np.ndarray:
-    """Return smooth noise of mean 0 and standard deviation 1.
-
-    Args:
-        shape: of the field.
-        reach_voxels: standard deviation of the Gaussian that smooths it.
-        random: where it comes from.
-
-    Example:
-        >>> field = smooth_field((30, 30, 30), reach_voxels=2.0, random=stream(1, "field"))
-        >>> round(float(field.std()), 3)
-        1.0
-    """
-    noise = random.standard_normal(shape, dtype=np.float32)
-    field = ndimage.gaussian_filter(noise, reach_voxels, truncate=2.5, mode="wrap")
-    field -= field.mean()
-    return np.asarray(field / field.std(), np.float32)
+def _in_tissue(centre_mm: tuple[float, float, float], ground: Ground) -> tuple[float, float, float]:
+    """Move a place that the deformation left in fluid to the closest tissue within 15 mm."""
+    steps_mm = ground.affine[:3, :3].diagonal()
+    centre = np.round((centre_mm - ground.affine[:3, 3]) / steps_mm).astype(int)
+    if (centre < 0).any() or (centre >= ground.white.shape).any():
+        return centre_mm
+    if (ground.grey + ground.white)[tuple(centre)] > 0.5:
+        return centre_mm
+    low = np.maximum(centre - 8, 0)
+    near = tuple(slice(a, b) for a, b in zip(low, centre + 9, strict=True))
+    places = np.argwhere((ground.grey + ground.white)[near] > 0.5) + low
+    away_mm = np.linalg.norm((places - centre) * steps_mm, axis=1)
+    if not len(places) or away_mm.min() > _SNAP_MM:
+        return centre_mm
+    x, y, z = ground.affine[:3, 3] + steps_mm * places[away_mm.argmin()]
+    return float(x), float(y), float(z)
 
 
 def _intensity(t1: np.ndarray, fractions: Mapping[str, np.ndarray]) -> np.ndarray:
     """Paint a T1-weighted image after contrast agent: bright rim, dark core, grey oedema."""
     new = {
-        "oedema": 0.42, "necrosis": 0.25, "hypovascular": 0.85, "hypervascular": 1.0,
+        "oedema": 0.42, "infiltrated": 0.48, "necrosis": 0.25, "nonviable": 0.65,
+        "hypovascular": 0.85, "hypervascular": 1.0, "radiation": 0.8, "cavity": 0.15,
         "choroid": 0.9, "scalp": 0.75,
     }  # fmt: skip
     present = [(fractions[name], shade) for name, shade in new.items() if name in fractions]

@@ -1,7 +1,7 @@
 """Leaking voxels, T1- and T2*-dominant: the gate that leakage correction must pass.
 
 Every combination of blood volume, permeability, extracellular space and relaxivity of leaked
-agent is one voxel, beside normal white and grey matter. Ranges: docs/science/simulator.md.
+agent is one voxel, beside normal white and grey matter. Ranges: docs/explanation/simulator.md.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,12 @@
 """One simulated patient: head, glioma, injection, scan, and the truth of every voxel."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bolus.core.curves import ArterialInput
+from bolus.core.geometry import Grid
 from bolus.core.maps import MapSet
 from bolus.core.provenance import Provenance, Step
 from bolus.core.quantities import DELTA_R2S, SIGNAL
@@ -22,11 +24,13 @@ from bolus.simulate.disturbances import (
     move,
     receive_gain,
 )
-from bolus.simulate.head import Glioma, build_head
+from bolus.simulate.growth import Glioma
+from bolus.simulate.head import build_head
 from bolus.simulate.phantom import HeadPose, Phantom, build_phantom, scan_grid
 from bolus.simulate.physics import Relaxivities, relaxivities_at
 from bolus.simulate.protocol import PROTOCOLS, DscProtocol
 from bolus.simulate.scanner import STEP_S, ForwardModel, Injection, inject, phantom_signal
+from bolus.simulate.tissues import TISSUES, TissueModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +38,22 @@ class Physiology:
     """The body that carries the agent to the brain."""
 
     weight_kg: float = 70.0
-    cardiac_output_l_per_min: float = 6.0
+    cardiac_output_l_per_min: float = 6.8
     haematocrit_large: float = 0.45
     haematocrit_small: float = 0.25
     transit_s: float = 10.0
     """From the arm to the brain."""
-    width_s: float = 9.0
+    width_s: float = 6.6
     """Full width at half maximum of the arterial first pass."""
+    bolus_shape: float = 3.0
+    """Exponent of the gamma variate; smaller is more skewed."""
+    recirculation: float = 0.20
+    """Share of the first pass in the second."""
+    recirculation_delay_s: float = 12.0
+    dispersion_s: float = 0.0
+    """Time constant of the dispersion between the heart and the brain; 0 for none."""
+    family: str = "gamma variate"
+    """A key of `bolus.simulate.curves.FIRST_PASSES`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +89,7 @@ class PatientSettings:
     `residue` is a key of `RESIDUES`. `leakage` False keeps agent in the vessels;
     `t1_leakage` and `t2s_leakage` switch the two effects of leaked agent. `vascular_t1_share` is
     how much of the plasma's agent shortens the T1 of tissue water: about none, because water
-    crosses intact capillaries too slowly (docs/science/simulator.md); 1 is fast exchange.
+    crosses intact capillaries too slowly (docs/explanation/simulator.md); 1 is fast exchange.
     `relaxivities` None means those of gadopentetate at the protocol's field; `glioma` None a
     healthy head.
 
@@ -91,6 +104,8 @@ class PatientSettings:
     physiology: Physiology = Physiology()
     disturbances: Disturbances = Disturbances()
     glioma: Glioma | None = _GLIOMA
+    deformation_mm: float = 4.0
+    """By how much the anatomy departs from the template, root mean square; 0 is the template."""
     pose: HeadPose | None = None
     """None draws a small rotation, shift and size."""
     residue: str = "gamma"
@@ -101,6 +116,8 @@ class PatientSettings:
     vascular_t1_share: float = 0.0
     partial_volume: bool = True
     relaxivities: Relaxivities | None = None
+    tissues: Mapping[str, TissueModel] = field(default_factory=lambda: TISSUES)
+    """What each tissue is in this patient."""
 
     @property
     def scan_seed(self) -> int:
@@ -108,6 +125,11 @@ class PatientSettings:
         if self.scan == 0:
             return self.seed
         return int(stream(self.seed, "scan", str(self.scan)).integers(2**31))
+
+    @property
+    def head_pose(self) -> HeadPose:
+        """How the head lies, as given or as drawn from the seed."""
+        return self.pose or _drawn_pose(self.seed)
 
     def __post_init__(self) -> None:
         if self.residue not in RESIDUES:
@@ -136,6 +158,7 @@ class SimulatedPatient:
     truth: MapSet
     tissues: LabelMap
     tumour: LabelMap
+    habitats: LabelMap
     brain: Mask
     reference: Mask
     aif: ArterialInput
@@ -153,7 +176,7 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
         Series float32 [a.u.], truth and regions on one grid.
 
     Source:
-        docs/science/simulator.md, with every equation and constant.
+        docs/explanation/simulator.md, with every equation and constant.
 
     Example:
         >>> from bolus.simulate import DscProtocol, PatientSettings, simulate_patient
@@ -165,18 +188,11 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
         >>> patient.signal.values.shape, sorted(patient.truth)[:2]
         ((32, 32, 4, 40), ['cbf', 'cbv'])
     """
-    protocol, seed = settings.protocol, settings.seed
-    pose = settings.pose or _drawn_pose(seed)
+    protocol, pose = settings.protocol, settings.head_pose
     grid = scan_grid(
         shape=protocol.shape, voxel_mm=protocol.voxel_mm, orientation=protocol.orientation
     )
-    phantom = build_phantom(
-        build_head(seed, glioma=settings.glioma),
-        grid=grid,
-        pose=pose,
-        seed=seed,
-        partial_volume=settings.partial_volume,
-    )
+    phantom = phantom_of(settings, grid)
     injection = inject(injected_bolus(settings), protocol)
     clean = phantom_signal(phantom, injection, forward_model(settings))
     motion = head_motion(
@@ -194,11 +210,25 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
         truth=phantom.truth,
         tissues=phantom.labels,
         tumour=phantom.tumour,
+        habitats=phantom.habitats,
         brain=phantom.brain,
         reference=phantom.reference,
         aif=_true_aif(settings, injection, echoes[0]),
         motion=motion,
         anatomy=phantom.anatomy,
+    )
+
+
+def phantom_of(settings: PatientSettings, grid: Grid) -> Phantom:
+    """Lay the patient's head onto a grid, whichever scan it is of."""
+    seed = settings.seed
+    return build_phantom(
+        build_head(seed, glioma=settings.glioma, deformation_mm=settings.deformation_mm),
+        grid=grid,
+        pose=settings.head_pose,
+        seed=seed,
+        tissues=settings.tissues,
+        partial_volume=settings.partial_volume,
     )
 
 
@@ -223,6 +253,11 @@ def injected_bolus(settings: PatientSettings) -> ArterialBolus:
         haematocrit=body.haematocrit_large,
         arrival_s=protocol.injection_s + body.transit_s,
         width_s=body.width_s,
+        shape=body.bolus_shape,
+        recirculation=body.recirculation,
+        recirculation_delay_s=body.recirculation_delay_s,
+        family=body.family,
+        dispersion_s=body.dispersion_s,
     )
 
 

@@ -15,7 +15,17 @@ from bolus.core.randomness import stream
 from bolus.core.regions import LabelMap, Mask
 from bolus.errors import Code, GeometryError
 from bolus.simulate.head import Head
-from bolus.simulate.tissues import ARTERY, SCALP, TISSUE_LABELS, TISSUES, TUMOUR_LABELS, VEIN
+from bolus.simulate.tissues import (
+    ARTERY,
+    HABITAT_LABELS,
+    HABITAT_OF,
+    SCALP,
+    TISSUE_LABELS,
+    TISSUES,
+    TUMOUR_LABELS,
+    VEIN,
+    TissueModel,
+)
 from bolus.simulate.vessels import VESSELS, lay_tubes
 
 _PER_MINUTE = 60.0
@@ -87,11 +97,13 @@ class Phantom:
     brain: Mask
     reference: Mask
     tissues: Mapping[str, TissueVoxels]
+    models: Mapping[str, TissueModel]
     artery: np.ndarray
     vein: np.ndarray
     vessel_delay_s: np.ndarray
     labels: LabelMap
     tumour: LabelMap
+    habitats: LabelMap
     truth: MapSet
     anatomy: np.ndarray
 
@@ -171,7 +183,13 @@ def sample(volume: np.ndarray, *, source: Affine, grid: Grid, pose: Affine) -> n
 
 
 def build_phantom(
-    head: Head, *, grid: Grid, pose: HeadPose, seed: int, partial_volume: bool = True
+    head: Head,
+    *,
+    grid: Grid,
+    pose: HeadPose,
+    seed: int,
+    tissues: Mapping[str, TissueModel] = TISSUES,
+    partial_volume: bool = True,
 ) -> Phantom:
     """Lay a head and its vessels onto a grid.
 
@@ -180,6 +198,7 @@ def build_phantom(
         grid: of the scan.
         pose: how the head lies.
         seed: decides the finest variation, from voxel to voxel.
+        tissues: what each tissue is in this patient; the names of `TISSUES` in their order.
         partial_volume: False gives every voxel its largest tissue alone.
 
     Source:
@@ -206,33 +225,39 @@ def build_phantom(
         for name, values in head.variation.items()
     }
     compartments = stack[:, present.values]
-    tissues = _tissues(compartments, variation, seed=seed)
+    held = _tissues(compartments, variation, models=tissues, seed=seed)
     labels = np.where(stack.max(axis=0) > _SMALL, stack.argmax(axis=0) + 1, 0)
     tumour = _tumour_labels(dict(zip(TISSUE_LABELS.values(), stack, strict=True)), brain)
-    truth, reference = _truth(tissues, stack, present=present, brain=brain)
+    truth, reference = _truth(held, stack, models=tissues, present=present, brain=brain)
     return Phantom(
         grid=grid,
         present=present,
         brain=brain,
         reference=reference,
-        tissues=tissues,
+        tissues=held,
+        models=tissues,
         artery=read_only(compartments[-2]),
         vein=read_only(compartments[-1]),
         vessel_delay_s=read_only(np.maximum(artery_delay, vein_delay)[present.values]),
         labels=LabelMap(values=labels.astype(np.uint8), grid=grid, names=TISSUE_LABELS),
         tumour=LabelMap(values=tumour, grid=grid, names=TUMOUR_LABELS),
+        habitats=LabelMap(values=_habitats(tumour), grid=grid, names=HABITAT_LABELS),
         truth=truth,
         anatomy=sample(head.intensity, source=head.affine, grid=grid, pose=to_scanner),
     )
 
 
 def _tissues(
-    compartments: np.ndarray, variation: Mapping[str, np.ndarray], *, seed: int
+    compartments: np.ndarray,
+    variation: Mapping[str, np.ndarray],
+    *,
+    models: Mapping[str, TissueModel],
+    seed: int,
 ) -> dict[str, TissueVoxels]:
     """Give every tissue its values in every voxel it shares."""
     fine = stream(seed, "phantom", "fine").standard_normal((2, compartments.shape[1]))
     tissues = {}
-    for row, (name, model) in enumerate(TISSUES.items()):
+    for row, (name, model) in enumerate(models.items()):
         voxels = np.flatnonzero(compartments[row] > _SMALL)
         wide = variation["cbv"][voxels] * model.spread
         cbv = model.cbv * np.exp(wide + _WHITE_NOISE * fine[0, voxels])
@@ -260,11 +285,26 @@ def _tumour_labels(shares: Mapping[str, np.ndarray], brain: Mask) -> np.ndarray:
     return np.where((parts.sum(axis=0) > 0.5) & brain.values, largest, 0).astype(np.uint8)
 
 
+def _habitats(tumour: np.ndarray) -> np.ndarray:
+    """Turn labels of the tumour's parts into labels of habitats."""
+    number = {name: label for label, name in HABITAT_LABELS.items()}
+    table = np.zeros(max(TUMOUR_LABELS) + 1, np.uint8)
+    for label, name in TUMOUR_LABELS.items():
+        table[label] = number.get(HABITAT_OF.get(name, ""), 0)
+    return np.asarray(table[tumour])
+
+
 def _truth(
-    tissues: Mapping[str, TissueVoxels], stack: np.ndarray, *, present: Mask, brain: Mask
+    tissues: Mapping[str, TissueVoxels],
+    stack: np.ndarray,
+    *,
+    models: Mapping[str, TissueModel],
+    present: Mask,
+    brain: Mask,
 ) -> tuple[MapSet, Mask]:
     """Add up what tissues hold in every voxel of the brain without large vessels."""
-    total = {key: np.zeros(present.count) for key in ("cbv", "cbf", "delay", "ktrans", "ve")}
+    total = {key: np.zeros(present.count) for key in ("cbv", "cbf", "delay", "ktrans", "ve", "adc")}
+    water = np.zeros(present.count)
     for name, tissue in tissues.items():
         if name == SCALP:
             continue
@@ -274,9 +314,12 @@ def _truth(
         total["delay"][tissue.voxels] += tissue.share * cbf * tissue.delay_s
         total["ktrans"][tissue.voxels] += tissue.share * tissue.ktrans_per_min
         total["ve"][tissue.voxels] += tissue.share * tissue.ve
+        total["adc"][tissue.voxels] += tissue.share * models[name].adc_mm2_per_s
+        water[tissue.voxels] += tissue.share
     with np.errstate(divide="ignore", invalid="ignore"):
         total["mtt"] = _PER_MINUTE * total["cbv"] / total["cbf"]
         total["delay"] = total["delay"] / total["cbf"]
+        total["adc"] = total["adc"] / water
     share = dict(zip(TISSUE_LABELS.values(), stack, strict=True))
     free = share[ARTERY] + share[VEIN] <= _VESSEL_FREE
     where = Mask(values=brain.values & free, grid=brain.grid, name="tissue")

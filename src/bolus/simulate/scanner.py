@@ -19,7 +19,8 @@ from bolus.simulate.physics import (
     transverse_change,
 )
 from bolus.simulate.protocol import DscProtocol
-from bolus.simulate.tissues import BLOOD, TISSUES
+from bolus.simulate.tissues import BLOOD
+from bolus.simulate.vessel_size import REFERENCE_RADIUS_UM, vessel_size_factor
 
 STEP_S = 0.1
 """Fine time grid of all concentrations."""
@@ -105,14 +106,42 @@ def concentrations(
     tissue: TissueVoxels, injection: Injection, model: ForwardModel
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return local C_p and C_e [mM] (n, frames) in the voxels of one tissue."""
+    return concentrations_at(
+        tissue,
+        injection,
+        frames_s=np.arange(model.protocol.frames) * model.protocol.repetition_time_s,
+        residue=model.residue,
+        residue_shape=model.residue_shape,
+        leakage=model.leakage,
+    )
+
+
+def concentrations_at(
+    tissue: TissueVoxels,
+    injection: Injection,
+    *,
+    frames_s: np.ndarray,
+    residue: str,
+    residue_shape: float,
+    leakage: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return local C_p and C_e [mM] (n, frames) in the voxels of one tissue, at any times.
+
+    Args:
+        tissue: its blood supply and leakage, voxel by voxel.
+        injection: what arrives.
+        frames_s: (frames,) increasing, within the time of the injection's curves.
+        residue: a key of `RESIDUES`.
+        residue_shape: of the gamma family.
+        leakage: False keeps all agent in the vessels.
+    """
     low, high = float(tissue.mtt_s.min()), float(tissue.mtt_s.max()) + 1e-6
     table = capillary_concentration(
         injection.first_pass, step_s=STEP_S, mtt_s=np.linspace(low, high, _ROWS),
-        family=model.residue, shape=model.residue_shape,
+        family=residue, shape=residue_shape,
     ) + injection.residual  # fmt: skip
-    ktrans_per_s = tissue.ktrans_per_min / 60 * model.leakage
+    ktrans_per_s = tissue.ktrans_per_min / 60 * leakage
     ve = tissue.ve / 100
-    frames = np.arange(model.protocol.frames) * model.protocol.repetition_time_s / STEP_S
     return local_concentrations(
         table,
         (tissue.mtt_s - low) / (high - low) * (_ROWS - 1),
@@ -120,7 +149,7 @@ def concentrations(
         ktrans_per_s,
         ve,
         leaked_before(injection, ktrans_per_s=ktrans_per_s, ve=ve),
-        frames,
+        frames_s / STEP_S,
         STEP_S,
     )
 
@@ -132,6 +161,7 @@ def tissue_signal(
     *,
     native: NativeTissue,
     extravascular_per_mmolar_s: "float | np.ndarray",
+    vessel_radius_um: float = REFERENCE_RADIUS_UM,
 ) -> np.ndarray:
     """Return the signal of one pure tissue (echoes, n, frames) [a.u.].
 
@@ -141,6 +171,7 @@ def tissue_signal(
         model: physics.
         native: relaxation times and density of the tissue.
         extravascular_per_mmolar_s: R2* per mM of leaked agent, one number or (n, 1).
+        vessel_radius_um: mean radius of its small vessels.
     """
     plasma, leaked = concentrations(tissue, injection, model)
     vp = tissue.cbv / 100 * (1 - model.haematocrit_small)
@@ -152,7 +183,9 @@ def tissue_signal(
     )  # fmt: skip
     change = transverse_change(
         plasma, leaked if model.t2s_effect else np.zeros_like(leaked), vp=vp, ve=ve,
-        vascular_per_mmolar_s=model.relaxivities.r2s_vascular,
+        vascular_per_mmolar_s=model.relaxivities.r2s_vascular * vessel_size_factor(
+            vessel_radius_um, field_strength_t=model.protocol.field_strength_t
+        ),
         extravascular_per_mmolar_s=extravascular_per_mmolar_s,
         native_mmolar=model.relaxivities.native_mmolar,
     )  # fmt: skip
@@ -172,6 +205,27 @@ def vessel_signal(
     Arterial blood flows in with full magnetisation; venous blood has been in the slab.
     """
     native = native_at(BLOOD, model.protocol.field_strength_t)
+    frames_s = model.protocol.repetition_time_s * np.arange(model.protocol.frames)
+    local = blood_concentration(injection, frames_s=frames_s, delay_s=delay_s, venous=venous)
+    change = blood_transverse_change(
+        local, linear=model.relaxivities.blood_linear,
+        quadratic=model.relaxivities.blood_quadratic,
+    )  # fmt: skip
+    r1 = 1 / native.t1_s + model.relaxivities.r1 * local
+    return _echoes(r1, 1 / native.t2s_s + change, native, model.protocol, flowing=not venous)
+
+
+def blood_concentration(
+    injection: Injection, *, frames_s: np.ndarray, delay_s: np.ndarray, venous: bool
+) -> np.ndarray:
+    """Return the concentration in whole blood of large vessels [mM], (n, frames).
+
+    Args:
+        injection: what arrives.
+        frames_s: (frames,) times within those of the injection's curves.
+        delay_s: (n,) behind the carotid bifurcation; veins come later by a passage of the brain.
+        venous: blood that has passed the capillaries.
+    """
     plasma = injection.first_pass
     if venous:
         plasma = capillary_concentration(
@@ -180,14 +234,7 @@ def vessel_signal(
         delay_s = delay_s + _VENOUS_DELAY_S
     blood = (plasma + injection.residual) * (1 - injection.bolus.haematocrit)
     fine_s = STEP_S * np.arange(len(blood))
-    frames_s = model.protocol.repetition_time_s * np.arange(model.protocol.frames)
-    local = np.interp(frames_s[None, :] - delay_s[:, None], fine_s, blood)
-    change = blood_transverse_change(
-        local, linear=model.relaxivities.blood_linear,
-        quadratic=model.relaxivities.blood_quadratic,
-    )  # fmt: skip
-    r1 = 1 / native.t1_s + model.relaxivities.r1 * local
-    return _echoes(r1, 1 / native.t2s_s + change, native, model.protocol, flowing=not venous)
+    return np.asarray(np.interp(frames_s[None, :] - delay_s[:, None], fine_s, blood))
 
 
 def _echoes(
@@ -225,13 +272,14 @@ def phantom_signal(phantom: Phantom, injection: Injection, model: ForwardModel) 
     protocol = model.protocol
     total = np.zeros((len(protocol.echo_times_s), phantom.present.count, protocol.frames), "f4")
     for name, tissue in phantom.tissues.items():
-        native = native_at(TISSUES[name].native, protocol.field_strength_t)
-        cells = TISSUES[name].r2s_extravascular * model.relaxivities.extravascular_scale
+        native = native_at(phantom.models[name].native, protocol.field_strength_t)
+        cells = phantom.models[name].r2s_extravascular * model.relaxivities.extravascular_scale
         for at in range(0, len(tissue.voxels), _CHUNK):
             part = tissue.part(slice(at, at + _CHUNK))
             pure = tissue_signal(
-                part, injection, model, native=native, extravascular_per_mmolar_s=cells
-            )
+                part, injection, model, native=native, extravascular_per_mmolar_s=cells,
+                vessel_radius_um=phantom.models[name].vessel_radius_um,
+            )  # fmt: skip
             total[:, part.voxels] += part.share[:, None] * pure
     for share, venous in ((phantom.artery, False), (phantom.vein, True)):
         voxels = np.flatnonzero(share > 0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bolus.errors import GeometryError
-from bolus.simulate.head import Glioma, build_head
+from bolus.errors import GeometryError, MetadataError
+from bolus.simulate.growth import Glioma
+from bolus.simulate.head import build_head
 from bolus.simulate.phantom import HeadPose, build_phantom, rotation, scan_grid
 
 GRID = scan_grid(shape=(96, 96, 18), voxel_mm=(2.3, 2.3, 6.5), orientation="LAS")
@@ -12,7 +13,7 @@ GRID = scan_grid(shape=(96, 96, 18), voxel_mm=(2.3, 2.3, 6.5), orientation="LAS"
 
 @pytest.fixture(scope="module")
 def head():
-    return build_head(5, glioma=Glioma())
+    return build_head(5, glioma=Glioma(), deformation_mm=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,17 @@ def test_the_tumour_has_its_parts_with_their_blood_volume(phantom):
     mean = {
         name: phantom.truth["ncbv"].inside(phantom.tumour.mask(name)).mean()
         for name in phantom.tumour.names.values()
+        if phantom.tumour.mask(name).count
     }
 
+    assert set(mean) == {
+        "necrosis",
+        "nonviable",
+        "hypovascular",
+        "hypervascular",
+        "oedema",
+        "infiltrated",
+    }
     assert mean["necrosis"] < mean["hypovascular"] < mean["hypervascular"]
     assert 1.2 <= mean["hypovascular"] <= 1.8
     assert mean["hypervascular"] > 3.5
@@ -77,11 +87,14 @@ def test_truth_is_absent_where_large_vessels_are(phantom):
 
 
 def test_another_seed_puts_the_tumour_elsewhere(head):
-    assert build_head(6, glioma=Glioma()).tumour_centre_mm != head.tumour_centre_mm
+    other = build_head(6, glioma=Glioma(), deformation_mm=4.0)
+
+    assert other.tumour_centre_mm != head.tumour_centre_mm
 
 
 def test_a_healthy_head_has_no_tumour():
-    phantom = build_phantom(build_head(5, glioma=None), grid=GRID, pose=HeadPose(), seed=5)
+    head = build_head(5, glioma=None, deformation_mm=4.0)
+    phantom = build_phantom(head, grid=GRID, pose=HeadPose(), seed=5)
 
     assert phantom.tumour.foreground.count == 0
 
@@ -112,3 +125,29 @@ def test_a_rotation_is_a_rotation():
 
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(matrix) == pytest.approx(1.0)
+
+
+def test_a_tumour_is_not_left_in_a_ventricle():
+    lateral_ventricle_mm = (10.0, -10.0, 24.0)
+    small = Glioma(volume_ml=1.0, oedema_ml=0.0, centre_mm=lateral_ventricle_mm)
+    head = build_head(5, glioma=small, deformation_mm=4.0)
+    moved_mm = np.subtract(head.tumour_centre_mm, lateral_ventricle_mm)
+
+    assert 0 < np.linalg.norm(moved_mm) < 15
+    mass_ml = 0.008 * sum(
+        head.fractions[name].sum()
+        for name in ("necrosis", "nonviable", "hypovascular", "hypervascular")
+    )
+    assert mass_ml == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_place_outside_the_head_is_refused():
+    with pytest.raises(MetadataError, match=r"centre|no brain"):
+        build_head(5, glioma=Glioma(centre_mm=(0.0, 0.0, 300.0)), deformation_mm=4.0)
+
+
+def test_a_tumour_replaces_tissue_and_adds_none(head):
+    healthy = build_head(5, glioma=None, deformation_mm=4.0)
+    before, after = (sum(which.fractions.values()) for which in (healthy, head))
+
+    np.testing.assert_allclose(after, before, atol=1e-5)

@@ -4,11 +4,9 @@ Run: .venv/bin/python benchmarks/dsc_accuracy.py [REFERENCE_FOLDER]
 The folder holds harness/data and data/bezier_dsc_dro; by default `shared` beside the checkout.
 """
 
-import csv
-import gzip
+import dataclasses
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -16,8 +14,11 @@ import numpy as np
 from curves import make
 from scipy.io import loadmat
 
-from bolus.quantify.deconvolution import Csvd, Osvd, Ssvd, Tikhonov, flow
+from bolus.quantify.deconvolution import Csvd, Osvd, Ssvd, Tikhonov
 from bolus.quantify.vascular import VascularModel
+from bolus.workflows.gates_dsc_curves import CurveObject as Case
+from bolus.workflows.gates_dsc_curves import measure_curves as measure
+from bolus.workflows.gates_dsc_osipi import find_osipi_curves, read_osipi_curves
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "dsc_accuracy.md"
@@ -33,57 +34,13 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Curves of one known tissue family."""
-
-    name: str
-    tissue: np.ndarray
-    aif: np.ndarray
-    step_s: float
-    cbf: np.ndarray
-    cbv: np.ndarray
-
-
-def measure(case: Case, method: object) -> tuple[np.ndarray, np.ndarray]:
-    """Return CBF [mL/100mL/min] and CBV [mL/100mL]."""
-    seconds = case.step_s * np.arange(len(case.aif))
-    if isinstance(method, VascularModel):
-        fit = method(case.tissue, case.aif, seconds=seconds)
-        return 6000 * fit.flow_per_s, 100 * fit.volume
-    value, _, _, _ = flow(case.tissue, case.aif, step_s=case.step_s, method=method)
-    area = np.trapezoid(case.tissue, seconds, axis=1) / np.trapezoid(case.aif, seconds)
-    return 6000 * value, 100 * area
-
-
-def osipi(reference: Path) -> Case:
-    csv.field_size_limit(10**7)
-    with gzip.open(
-        reference / "harness" / "data" / "dsc_data.csv.gz", "rt", encoding="utf-8-sig"
-    ) as file:
-        rows = [{k.strip(): v for k, v in row.items()} for row in csv.DictReader(file)]
-    return Case(
-        name="OSIPI",
-        tissue=np.array([np.array(r["C_tis"].split(), float) for r in rows]),
-        aif=np.array(rows[0]["C_aif"].split(), float),
-        step_s=STEP_S,
-        cbf=np.array([float(r["cbf"]) for r in rows]),
-        cbv=np.array([float(r["cbv"]) for r in rows]),
-    )
-
-
 def without_half_frame(case: Case) -> Case:
     """Take off what a sum over frames has more than the integral: half a frame of the AIF."""
     late = np.maximum(case.step_s * np.arange(len(case.aif)) - 20, 0)
     aif = late**3 * np.exp(-late / 1.5)
     extra = case.step_s / 2 * case.cbf[:, None] / 6000 * aif
-    return Case(
-        name=f"{case.name}, half frame taken off",
-        tissue=case.tissue - extra,
-        aif=case.aif,
-        step_s=case.step_s,
-        cbf=case.cbf,
-        cbv=case.cbv,
+    return dataclasses.replace(
+        case, name=f"{case.name}, half frame taken off", tissue=case.tissue - extra
     )
 
 
@@ -192,7 +149,7 @@ def table(label: str, cases: Iterator[tuple[str, Case]]) -> str:
 
 def page(reference: Path) -> str:
     """Return the whole page."""
-    curves = osipi(reference)
+    curves = read_osipi_curves(find_osipi_curves(reference))
     both = [("as published", curves), ("half frame taken off", without_half_frame(curves))]
     return f"""# Accuracy of CBF and CBV on curves with known truth
 

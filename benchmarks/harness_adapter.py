@@ -8,8 +8,12 @@ Everything is one call into `bolus.quantify`; only units are converted here.
 
 import numpy as np
 
+from bolus.quantify.concentration import concentration_curves
 from bolus.quantify.deconvolution import Csvd, Deconvolver, Osvd, Ssvd, flow
 from bolus.quantify.leakage import Bsw
+from bolus.quantify.population_aif import georgiou_aif, mcgrath_aif, parker_aif
+from bolus.quantify.spgr import SpoiledGradientEcho
+from bolus.quantify.t1 import fit_flip_angles
 from bolus.quantify.vascular import VascularModel
 
 PER_100ML = 100.0
@@ -58,3 +62,36 @@ def bsw(t, tr, aif, C, ref_mask):
 def _by(method: Deconvolver, tr, aif, C):
     per_s, delay_s, _, _ = flow(C, aif, step_s=tr, method=method)
     return {"cbf": PER_MIN_100ML * per_s, "tmax": delay_s}
+
+
+# --- T1, concentration and arterial curves
+
+
+def t1_vfa(S, fa_deg, tr_s):
+    return fit_flip_angles(S, flip_angles_deg=fa_deg, repetition_time_s=tr_s).r1_per_s
+
+
+def si2conc(S, fa_deg, tr_s, T10_s, r1, nbase):
+    """The baseline leaves out the first point, which is not in the steady state."""
+    return concentration_curves(
+        S,
+        r10_per_s=np.full(len(S), 1 / T10_s),
+        sequence=SpoiledGradientEcho(repetition_time_s=tr_s, flip_angle_deg=fa_deg),
+        r1_per_mmolar_s=r1,
+        baseline=slice(1, nbase),
+    ).values
+
+
+def aif_parker(t_s, t0_s):
+    return parker_aif(t_s, arrival_s=t0_s)
+
+
+def aif_georgiou(t_s):
+    return georgiou_aif(t_s, arrival_s=0.0)
+
+
+def aif_preclinical(t_s, t0_s):
+    return mcgrath_aif(t_s, arrival_s=t0_s)
+
+
+# --- models of DCE: tofts, etofts, patlak, tcxm, tcum, each with _delay, go here

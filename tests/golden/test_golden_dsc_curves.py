@@ -6,8 +6,6 @@ MAGMA 2022, doi:10.1007/s10334-021-00995-0. Gate (quality.md, 2): median CBF err
 for CBF and 10 % + 1 mL/100mL for CBV.
 """
 
-import csv
-import gzip
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 
 from bolus.quantify.deconvolution import DECONVOLVERS, Osvd, flow
 from bolus.quantify.vascular import VascularModel
+from bolus.workflows.gates_dsc_osipi import find_osipi_curves, read_osipi_curves
 
 pytestmark = pytest.mark.reference
 
@@ -32,18 +31,14 @@ class Set:
 
 @pytest.fixture(scope="module")
 def curves(reference_data):
-    csv.field_size_limit(10**7)
-    path = reference_data / "harness" / "data" / "dsc_data.csv.gz"
-    with gzip.open(path, "rt", encoding="utf-8-sig") as file:
-        rows = [{k.strip(): v for k, v in row.items()} for row in csv.DictReader(file)]
-    tissue = np.array([np.array(r["C_tis"].split(), float) for r in rows])
-    assert {float(r["tr"]) for r in rows} == {STEP_S}
+    read = read_osipi_curves(find_osipi_curves(reference_data))
+    assert read.step_s == STEP_S
     return Set(
-        tissue=tissue,
-        aif=np.array(rows[0]["C_aif"].split(), float),
-        seconds=STEP_S * np.arange(tissue.shape[1]),
-        flow_per_s=np.array([float(r["cbf"]) for r in rows]) / 6000,
-        volume=np.array([float(r["cbv"]) for r in rows]) / 100,
+        tissue=read.tissue,
+        aif=read.aif,
+        seconds=STEP_S * np.arange(len(read.aif)),
+        flow_per_s=read.cbf / 6000,
+        volume=read.cbv / 100,
     )
 
 

@@ -10,95 +10,44 @@ import numpy as np
 import pytest
 
 from bolus.core import Mask
-from bolus.metrics.agreement import concordance
 from bolus.quantify.bolus import find_bolus
-from bolus.quantify.leakage import (
-    LEAKAGE_MODELS,
-    correct_leakage,
-    find_leakage_reference,
-    integrate,
-)
+from bolus.quantify.leakage import LEAKAGE_MODELS, correct_leakage, find_leakage_reference
 from bolus.quantify.signal import signal_to_delta_r2s
-from bolus.simulate import (
-    PROTOCOLS,
-    QUIET,
-    PatientSettings,
-    build_leakage_object,
-    simulate_patient,
-)
-
-BASELINE = slice(5, 12)
-CONSENSUS = ("no_preload_30", "preload_60")
-
-
-def _measure(name):
-    leaky_object = build_leakage_object(PatientSettings(seed=1, protocol=PROTOCOLS[name]))
-    series = signal_to_delta_r2s(leaky_object.signal, baseline=BASELINE)
-    return leaky_object, series
-
-
-def _ncbv(area, leaky_object):
-    white = leaky_object.regions.mask("white").values.ravel()
-    return area / area[white].mean()
-
-
-def _agreement(ncbv, leaky_object):
-    leaky = leaky_object.regions.mask("leaky").values.ravel()
-    return concordance(ncbv[leaky], leaky_object.ncbv[leaky]).value
+from bolus.simulate import PROTOCOLS, QUIET, PatientSettings, simulate_patient
+from bolus.workflows.gates_dsc_leakage import CONSENSUS, check_leakage
 
 
 def test_uncorrected_blood_volume_fails_at_30_degrees_without_preload():
-    leaky_object, series = _measure("no_preload_30")
-    raw = integrate(series, leaky_object.voxels, baseline=BASELINE)
-    ncbv = _ncbv(raw.area, leaky_object)
-    error = ncbv / leaky_object.ncbv - 1
-    leaky = leaky_object.regions.mask("leaky").values.ravel()
+    check = check_leakage("no_preload_30", seed=1)
+    error, leaky = check.error("uncorrected"), check.voxels("leaky")
 
-    assert _agreement(ncbv, leaky_object) < 0.7
+    assert check.agreement("uncorrected") < 0.7
     # T1-dominant voxels lose blood volume, T2*-dominant ones gain it
-    assert error[leaky & (leaky_object.r2s_extravascular == 5)].mean() < -0.2
-    assert error[leaky & (leaky_object.r2s_extravascular == 40)].mean() > 0.5
+    assert error[leaky & (check.truth.r2s_extravascular == 5)].mean() < -0.2
+    assert error[leaky & (check.truth.r2s_extravascular == 40)].mean() > 0.5
 
 
 @pytest.mark.parametrize("name", CONSENSUS)
 @pytest.mark.parametrize("model", LEAKAGE_MODELS)
 def test_correction_mends_it(name, model):
-    leaky_object, series = _measure(name)
-    fixed = correct_leakage(
-        series,
-        leaky_object.voxels,
-        reference=leaky_object.regions.mask("white"),
-        baseline=BASELINE,
-        model=LEAKAGE_MODELS[model](),
-    )
-
-    assert _agreement(_ncbv(fixed.area, leaky_object), leaky_object) >= 0.95
+    assert check_leakage(name, seed=1).agreement(model) >= 0.95
 
 
 @pytest.mark.parametrize("name", CONSENSUS)
 @pytest.mark.parametrize("model", LEAKAGE_MODELS)
 def test_voxels_without_leakage_keep_their_blood_volume(name, model):
-    leaky_object, series = _measure(name)
-    before = integrate(series, leaky_object.voxels, baseline=BASELINE)
-    after = correct_leakage(
-        series,
-        leaky_object.voxels,
-        reference=leaky_object.regions.mask("white"),
-        baseline=BASELINE,
-        model=LEAKAGE_MODELS[model](),
-    )
-    tight = leaky_object.regions.mask("tight", "white").values.ravel()
+    check = check_leakage(name, seed=1)
+    tight = check.voxels("tight", "white")
+    before, after = check.areas["uncorrected"][tight], check.areas[model][tight]
 
-    np.testing.assert_allclose(after.area[tight], before.area[tight], rtol=0.01)
+    np.testing.assert_allclose(after, before, rtol=0.01)
+    assert check.largest_change(model) == pytest.approx(100 * np.abs(after / before - 1).max())
 
 
 def test_leakage_at_60_degrees_without_preload_is_t1_dominant():
-    leaky_object, series = _measure("no_preload_60")
-    raw = integrate(series, leaky_object.voxels, baseline=BASELINE)
-    leaky = leaky_object.regions.mask("leaky").values.ravel()
-    error = _ncbv(raw.area, leaky_object) / leaky_object.ncbv - 1
+    check = check_leakage("no_preload_60", seed=1)
 
-    assert np.median(error[leaky]) < -0.2
+    assert np.median(check.error("uncorrected")[check.voxels("leaky")]) < -0.2
 
 
 @pytest.fixture(scope="module", params=CONSENSUS)

@@ -8,8 +8,10 @@ import typer
 
 from bolus import RESEARCH_USE, __version__
 from bolus.cli import show
+from bolus.cli.certify import certify
 from bolus.cli.failure import EXIT_INPUT, EXIT_SOME_FAILED, exit_codes
 from bolus.cli.progress import progress_bars
+from bolus.cli.simulate import simulate
 
 app = typer.Typer(
     name="bolus",
@@ -175,6 +177,10 @@ def curves(
     with progress_bars(shown=not quiet) as progress:
         outcome = workflow.export_curves(request, chosen, output, progress=progress)
     show.curves(outcome, as_json=context.obj)
+
+
+app.command()(simulate)
+app.command()(certify)
 
 
 @app.command()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bolus.workflows.demo import DemoOutcome
     from bolus.workflows.doctor import Check
     from bolus.workflows.exam import ExamOutcome
+    from bolus.workflows.simulate import SimulationOutcome
 
 _KEYS = ("ncbv", "cbv", "cbf", "mtt")
 
@@ -86,6 +87,27 @@ def curves(outcome: "CurvesOutcome", *, as_json: bool) -> None:
         f"Motion   {outcome.motion_text}",
         f"Curves   {outcome.table}",
         f"Report   {outcome.report}",
+        RESEARCH_USE,
+    ]
+    _print(facts, lines, as_json=as_json)
+
+
+def simulation(outcome: "SimulationOutcome", *, as_json: bool) -> None:
+    """Print how many sessions were simulated, and where they and their truth are."""
+    there = sum(outcome.skipped.values())
+    facts = {
+        "dataset": str(outcome.dataset),
+        "truth": str(outcome.truth),
+        "patients": outcome.patients,
+        "sessions": len(outcome.skipped),
+        "simulated": len(outcome.skipped) - there,
+        "skipped": there,
+    }
+    lines = [
+        f"Patients  {outcome.patients}",
+        f"Sessions  {len(outcome.skipped)}" + (f" ({there} complete already)" if there else ""),
+        f"Dataset   {outcome.dataset}",
+        f"Truth     {outcome.truth}",
         RESEARCH_USE,
     ]
     _print(facts, lines, as_json=as_json)

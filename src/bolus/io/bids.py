@@ -23,6 +23,10 @@ _TUMOUR = re.compile(
 _ARTERY = re.compile(r"_aif$")
 
 
+_NOT_GIVEN = frozenset({"bolus", "truth"})
+"""Derivatives that nobody gave: this package's own maps, and the answers of a simulated trial."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFiles:
     """The files of one session; `None` where the dataset has none.
@@ -46,7 +50,8 @@ def find_sessions(
 
     Accepted are `perf/*_dsc`, `func/*_cbv` and `perf/*_perf` below `sub-*/` or `sub-*/ses-*/`, or
     whatever `pattern` finds. Masks, tumour labels and arterial curves (`*_aif.tsv`) are taken from
-    the session's own folders or from `derivatives/*/`, except from this package's own outputs.
+    the session's own folders or from `derivatives/*/`, except from this package's own outputs and
+    from the truth of a simulated trial.
 
     Args:
         root: the dataset.
@@ -166,8 +171,9 @@ def _session(root: Path, key: SessionKey, series: Path) -> SessionFiles:
 
 
 def _beside(root: Path, key: SessionKey, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return the files of one session, raw first, without what this package derived itself."""
-    bases = [root, *sorted(p for p in root.glob("derivatives/*") if p.name != "bolus")]
+    """Return the files of one session, raw first, without what this package made itself."""
+    given = sorted(p for p in root.glob("derivatives/*") if p.name not in _NOT_GIVEN)
+    bases = [root, *given]
     return [
         path
         for base in bases

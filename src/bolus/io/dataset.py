@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from bolus._version import VERSION
 from bolus.core import Grid, LabelMap, PerfusionSeries, SessionKey
 from bolus.core.arrays import Volume
@@ -33,6 +35,63 @@ class RawSession:
     tumour: LabelMap | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawImage:
+    """One image as a scanner stores it, and what its sidecar says.
+
+    `folder` is BIDS's ("anat", "perf", "dwi"), `ending` what follows subject and session in the
+    name, such as "ce-gadolinium_T1w". `values` are (x, y, z) or (x, y, z, t); whole numbers that
+    16 bits can hold are stored as such, everything else as float32.
+    """
+
+    folder: str
+    ending: str
+    values: np.ndarray
+    grid: Grid
+    sidecar: Mapping[str, object]
+    frame_step_s: float | None = None
+
+
+def write_raw_image(output: OutputFolder, key: SessionKey, image: RawImage) -> str:
+    """Write an image and its sidecar; return the name of the image in the session's folder.
+
+    Args:
+        output: the open folder of this session.
+        key: of the session.
+        image: what to write.
+    """
+    stem = f"{image.folder}/{key.prefix}_{image.ending}"
+    name = f"{stem}.nii.gz"
+    write_volume(
+        output.path(name), _compact(image.values), image.grid, frame_step_s=image.frame_step_s
+    )
+    output.write(f"{stem}.json", json_text(image.sidecar))
+    return name
+
+
+def raw_dataset_files(*, name: str, description: str, source: str) -> dict[str, str]:
+    """Return the files that make a folder a raw dataset: name -> text.
+
+    Args:
+        name: of the dataset.
+        description: the text of its README, in Markdown.
+        source: URL or DOI of the anatomy it was made from.
+    """
+    return {
+        "dataset_description.json": json_text(_described(name, source)),
+        "README.md": f"# {name}\n\n{description}",
+        ".bidsignore": _IGNORED_RAW,
+    }
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers as 16-bit integers, which pack into less than a third."""
+    bounds = np.iinfo(np.int16)
+    whole = np.rint(values)
+    fits = whole.min() >= bounds.min and whole.max() <= bounds.max
+    return whole.astype(np.int16) if fits and np.array_equal(whole, values) else values
+
+
 def write_dataset(
     output: OutputFolder,
     sessions: tuple[RawSession, ...],
@@ -53,16 +112,16 @@ def write_dataset(
     Returns:
         The paths of the first-echo series, where they will be once `output` is closed.
     """
-    output.write("dataset_description.json", json_text(_described(name, source)))
-    output.write("README.md", f"# {name}\n\n{description}\n\n{_README}")
-    output.write(".bidsignore", _IGNORED_RAW)
+    files = raw_dataset_files(name=name, description=f"{description}\n\n{_README}", source=source)
+    for file, text in files.items():
+        output.write(file, text)
     subjects = sorted({s.key.subject for s in sessions})
     output.write(
         "participants.tsv", table_text(["participant_id"], [[f"sub-{s}"] for s in subjects])
     )
     if any(s.tumour is not None for s in sessions):
-        files = derivative_files(name=f"{name}: tumour segmentation", source="../../")
-        for file, text in files.items():
+        derived = derivative_files(name=f"{name}: tumour segmentation", source="../../")
+        for file, text in derived.items():
             output.write(f"derivatives/segmentation/{file}", text)
     return tuple(_write_session(output, session) for session in sessions)
 
@@ -74,10 +133,16 @@ there is one. Tumour labels are the derivatives dataset `derivatives/segmentatio
 """
 
 _IGNORED_RAW = """\
-# BIDS has no place for DSC yet
+# BIDS has no place for DSC and DCE yet
 **/perf/*_dsc.*
+**/perf/*_dce.*
+# of a simulated cohort
+outcomes.*
+scanners.*
 receipt.json
+**/receipt.json
 .bolus-*
+**/.bolus-*
 """
 
 
@@ -130,7 +195,18 @@ def _write_series(output: OutputFolder, stem: str, series: PerfusionSeries) -> N
 def _anatomy_values(series: PerfusionSeries) -> dict[str, object]:
     field = sidecar_values(series.acquisition).get("MagneticFieldStrength")
     stated = {} if field is None else {"MagneticFieldStrength": field}
-    return {**dict.fromkeys(_NO_SCANNER, "simulated"), **_NOMINAL, **stated}
+    return {**no_scanner_values(), **_NOMINAL, **stated}
+
+
+def no_scanner_values() -> dict[str, object]:
+    """Return what BIDS recommends to tell of a scanner, for one that was never there.
+
+    Example:
+        >>> from bolus.io.dataset import no_scanner_values
+        >>> no_scanner_values()["StationName"]
+        'simulated'
+    """
+    return dict.fromkeys(_NO_SCANNER, "simulated")
 
 
 _NO_SCANNER = (

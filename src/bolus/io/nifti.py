@@ -349,6 +349,6 @@ def _describe(
 def _packed(content: bytes) -> bytes:
     """Return gzip bytes without name and time, so equal content gives equal files."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=6) as packer:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=3) as packer:
         packer.write(content)
     return buffer.getvalue()

@@ -170,6 +170,8 @@ def sample(volume: np.ndarray, *, source: Affine, grid: Grid, pose: Affine) -> n
         grid: of the scan.
         pose: from template to scanner millimetres.
     """
+    if not volume.any():
+        return np.zeros(grid.shape, np.float32)
     matrix = np.linalg.inv(source) @ np.linalg.inv(pose) @ grid.affine
     samples = max(1, round(grid.voxel_sizes_mm[2] / 2.0))
     total = np.zeros(grid.shape, np.float32)

@@ -28,6 +28,8 @@ ROWS = (
     ("leakage, BSW", "[bsw-float32]", 5_000_000, None),
     ("leakage, bidirectional", "[bidirectional-float32]", 5_000_000, None),
     ("leakage, matched (the default)", "[matched-float32]", None, None),
+    ("labelled simulated curves, 1,000 a patient", "test_labelled_curves[50]", 50_000, None),
+    ("labelled simulated curves, 100 a patient", "test_labelled_curves[500]", None, None),
 )
 
 

@@ -20,7 +20,8 @@ from bolus.report.findings import DscFindings
 from bolus.report.slices import AxialView
 from bolus.report.wording import number, significant, symbol, symbol_with_unit, tick, unit_text
 
-LABEL_COLOURS = ("#ff5c5c", "#ffd24a", "#5cc8ff", "#c792ff", "#7dffa1", "#ffa8e0")
+LABEL_COLOURS = ("#ff5c5c", "#ffd24a", "#5cc8ff", "#c792ff", "#7dffa1", "#ffa8e0", "#ff9a3c",
+                 "#9fb4c7")  # fmt: skip
 BRAIN_COLOUR, REFERENCE_COLOUR, WHITE_MATTER_COLOUR = "#56b4e9", "#26c99a", "#ffe14a"
 ARTERY_COLOUR = "#ff4d4d"
 _NO_ANSWER = 128

@@ -72,6 +72,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "read_image": "An image was read from NIfTI",
         "simulate_patient": "The series was simulated, not measured",
         "simulate": "The series was simulated, not measured",
+        "simulate_dce": "The series was simulated, not measured",
+        "simulate_maps": "The maps were simulated, not measured",
         "leakage_object": "The values are those of a simulated object of known leakage, "
         "not measured",
         "truth": "The values are the known truth of a simulation",

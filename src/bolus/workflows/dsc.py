@@ -320,6 +320,8 @@ def _regions(scan: DscScan, measured: Measured, white: Mask) -> LabelMap:
         values[...] = scan.tumour.values
         names = dict(scan.tumour.names)
     reference = max(names, default=0) + 1
+    held = set(np.unique(values).tolist())
+    names = {label: name for label, name in names.items() if label in held}
     values[white.values & (values == 0)] = reference
     return LabelMap(
         values=values,

@@ -54,7 +54,7 @@ def test_truncated_deconvolution_underestimates_flow(method, least, most):
     """Truncation smooths the residue and takes its maximum down; the shorter the transit, the more.
 
     Wu et al., Magn Reson Med 2003;50:164. Measured here at SNR 50, from a transit of 3 s to one
-    of 6 s: oSVD -34 to -16 %, cSVD at its 10 % of the largest singular value -58 to -38 %: the wide
+    of 6 s: oSVD -39 to -20 %, cSVD at its 10 % of the largest singular value -58 to -38 %: the wide
     second pass of the calibrated injection leaves it few values.
     """
     mtt_s = np.array([3.0, 4.0, 5.0, 6.0])

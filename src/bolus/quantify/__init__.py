@@ -1,8 +1,21 @@
-"""Perfusion physics: signal to rate, artery, deconvolution, leakage, maps."""
+"""Perfusion physics: signal to rate or concentration, artery, models, leakage, maps."""
 
 from bolus.quantify.aif import aif_from_region, find_aif, score_aif
 from bolus.quantify.aif_given import aif_from_curve
 from bolus.quantify.bolus import BolusTiming, find_bolus
+from bolus.quantify.concentration import (
+    ConcentrationCurves,
+    concentration_curves,
+    signal_to_concentration,
+)
+from bolus.quantify.dce_aif import dce_aif_from_region, find_dce_aif, find_dce_vein
+from bolus.quantify.dce_aif_given import dce_aif_from_curve
+from bolus.quantify.dce_aif_scale import (
+    aif_from_dsc,
+    aif_in_plasma,
+    average_over_frames,
+    scale_to_vein,
+)
 from bolus.quantify.deconvolution import (
     DECONVOLVERS,
     Csvd,
@@ -20,6 +33,7 @@ from bolus.quantify.dsc import (
     transit_time,
     vascular_maps,
 )
+from bolus.quantify.enhancement import Enhancement, find_enhancement
 from bolus.quantify.leakage import (
     LEAKAGE_MODELS,
     Bidirectional,
@@ -38,6 +52,7 @@ from bolus.quantify.normalise import (
     normalise_to_white_matter,
     standardise,
 )
+from bolus.quantify.population_aif import POPULATION_AIFS, plasma_from_blood, population_input
 from bolus.quantify.regions import (
     FractionalTumourBurden,
     RegionRow,
@@ -45,8 +60,10 @@ from bolus.quantify.regions import (
     mean_ratio,
     region_table,
 )
+from bolus.quantify.relaxivity import Relaxivity, relaxivity_of
 from bolus.quantify.residues import Residues
 from bolus.quantify.signal import dual_echo_to_delta_r2s, signal_to_delta_r2s
+from bolus.quantify.spgr import SaturationRecovery, SpoiledGradientEcho
 from bolus.quantify.summary import (
     arrival_map,
     descriptor_maps,
@@ -54,16 +71,26 @@ from bolus.quantify.summary import (
     recovery_map,
     time_to_peak_map,
 )
+from bolus.quantify.t1 import (
+    T1Fit,
+    fit_flip_angles,
+    fit_inversion_recovery,
+    fit_look_locker,
+    r10_map,
+)
 from bolus.quantify.vascular import VascularFit, VascularModel
 
 __all__ = [
     "DECONVOLVERS",
     "LEAKAGE_MODELS",
+    "POPULATION_AIFS",
     "Bidirectional",
     "BolusTiming",
     "Bsw",
+    "ConcentrationCurves",
     "Csvd",
     "Deconvolver",
+    "Enhancement",
     "FractionalTumourBurden",
     "Haematocrit",
     "LeakageFit",
@@ -72,33 +99,55 @@ __all__ = [
     "Matched",
     "Osvd",
     "RegionRow",
+    "Relaxivity",
     "Residues",
+    "SaturationRecovery",
+    "SpoiledGradientEcho",
     "Ssvd",
+    "T1Fit",
     "Tikhonov",
     "VascularFit",
     "VascularModel",
     "aif_from_curve",
+    "aif_from_dsc",
     "aif_from_region",
+    "aif_in_plasma",
     "arrival_map",
     "arterial_area",
+    "average_over_frames",
     "blood_volume",
+    "concentration_curves",
     "correct_leakage",
+    "dce_aif_from_curve",
+    "dce_aif_from_region",
     "descriptor_maps",
     "dual_echo_to_delta_r2s",
     "find_aif",
     "find_bolus",
+    "find_dce_aif",
+    "find_dce_vein",
+    "find_enhancement",
     "find_grey_matter",
     "find_leakage_reference",
     "find_white_matter",
+    "fit_flip_angles",
+    "fit_inversion_recovery",
+    "fit_look_locker",
     "flow",
     "fractional_tumour_burden",
     "integrate",
     "mean_ratio",
     "normalise_to_white_matter",
     "peak_height_map",
+    "plasma_from_blood",
+    "population_input",
+    "r10_map",
     "recovery_map",
     "region_table",
+    "relaxivity_of",
+    "scale_to_vein",
     "score_aif",
+    "signal_to_concentration",
     "signal_to_delta_r2s",
     "standardise",
     "svd_maps",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bolus.core import QUANTITIES, Provenance, Step
+from bolus.report.references import REFERENCES
 
 _DOI = re.compile(r"10\.\d{4,9}/[^\s;,]+")
 _CAPLEX = re.compile(r"[A-Z]\.[A-Z0-9]+\.\d+(\.[a-z])?")
@@ -84,6 +85,19 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "baseline_image": "The baseline image is the mean of the frames before the bolus",
         "find_bolus": "Steady state, baseline, bolus arrival and first pass were found "
         "on the mean brain signal",
+        "r10_map": "The native longitudinal relaxation rate was fitted in every voxel",
+        "signal_to_concentration": "Signal was converted to concentration of contrast agent by "
+        "the exact inverse of the signal equation",
+        "population_input": "A population-averaged arterial input function was used",
+        "find_dce_aif": "The arterial input was found on the DCE series by a score of early, "
+        "high and narrow enhancement",
+        "dce_aif_from_curve": "The arterial input was given as a curve",
+        "scale_to_vein": "The arterial input was scaled to the area of a large vein, which is "
+        "less diluted by its surroundings",
+        "aif_in_plasma": "Blood concentration was divided by the plasma fraction",
+        "aif_from_dsc": "The arterial input was taken from the DSC series of the same patient and "
+        "scaled to that of DCE",
+        "average_over_frames": "The arterial input was averaged over the duration of each frame",
         "signal_to_delta_r2s": "Signal was converted to the change of transverse relaxation rate, "
         "ΔR2*(t) = −ln(S(t)/S0)/TE",
         "dual_echo_to_delta_r2s": "ΔR2* was computed from the ratio of two echoes, "
@@ -157,55 +171,6 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 
 _ONLY_TMAX = "Tmax is the lag of the maximum of the residue function, found by deconvolution"
 """The sentence of `svd_maps` where flow comes from the vascular model."""
-
-REFERENCES: Mapping[str, str] = MappingProxyType(
-    {
-        "10.1093/neuonc/noaa141": "Boxerman JL, Quarles CC, Hu LS, et al. Consensus "
-        "recommendations for a dynamic susceptibility contrast MRI protocol for use in high-grade "
-        "gliomas. Neuro-Oncology 2020;22:1262-1275.",
-        "10.1002/mrm.1910140211": "Rosen BR, Belliveau JW, Vevea JM, Brady TJ. Perfusion imaging "
-        "with NMR contrast agents. Magn Reson Med 1990;14:249-265.",
-        "10.1002/mrm.1910360510": "Østergaard L, Weisskoff RM, Chesler DA, Gyldensted C, Rosen BR. "
-        "High resolution measurement of cerebral blood flow using intravascular tracer bolus "
-        "passages. Part I. Magn Reson Med 1996;36:715-725.",
-        "10.1002/hbm.460030303": "Friston KJ, Ashburner J, Frith CD, et al. Spatial registration "
-        "and normalization of images. Hum Brain Mapp 1995;3:165-189.",
-        "10.1007/s10334-010-0217-8": "Gall P, Emerich P, Kjølby BF, et al. On the design of "
-        "filters for Fourier and oSVD-based deconvolution in bolus tracking perfusion MRI. "
-        "MAGMA 2010;23:187-195.",
-        "10.1002/mrm.10522": "Wu O, Østergaard L, Weisskoff RM, et al. Tracer arrival "
-        "timing-insensitive technique for estimating flow in MR perfusion-weighted imaging using "
-        "singular value decomposition with a block-circulant deconvolution matrix. Magn Reson Med "
-        "2003;50:164-174.",
-        "10.1016/j.neuroimage.2006.06.015": "Mouridsen K, Friston K, Hjort N, et al. Bayesian "
-        "estimation of cerebral perfusion using a physiological model of microvasculature. "
-        "NeuroImage 2006;33:570-579.",
-        "10.1002/mrm.20759": "Mouridsen K, Christensen S, Gyldensted L, Østergaard L. Automatic "
-        "selection of arterial input function using cluster analysis. Magn Reson Med "
-        "2006;55:524-531.",
-        "10.3174/ajnr.A4759": "Leu K, Boxerman JL, Cloughesy TF, et al. Improved leakage "
-        "correction for single-echo DSC perfusion MRI assessment of relative cerebral blood volume "
-        "by the incorporation of bidirectional contrast agent exchange. AJNR 2016;37:1440-1446.",
-        "10.1002/jmri.20460": "Østergaard L. Principles of cerebral perfusion imaging by bolus "
-        "tracking. J Magn Reson Imaging 2005;22:710-717.",
-        "10.1002/mrm.21255": "Newbould RD, Skare ST, Jochimsen TH, et al. Perfusion mapping with "
-        "multiecho multishot parallel imaging EPI. Magn Reson Med 2007;58:70-81.",
-        "10.1002/mrm.22445": "Bedekar D, Jensen T, Schmainda KM. Standardization of relative "
-        "cerebral blood volume (rCBV) image maps for ease of both inter- and intrapatient "
-        "comparisons. Magn Reson Med 2010;64:907-913.",
-        "10.1109/TMI.2003.809072": "Mattes D, Haynor DR, Vesselle H, Lewellen TK, Eubank W. PET-CT "
-        "image registration in the chest using free-form deformations. IEEE Trans Med Imaging "
-        "2003;22:120-128.",
-        "Boxerman, AJNR 2006;27:859": "Boxerman JL, Schmainda KM, Weisskoff RM. Relative cerebral "
-        "blood volume maps corrected for contrast agent extravasation significantly correlate with "
-        "glioma tumor grade, whereas uncorrected maps do not. AJNR 2006;27:859-867.",
-        "Cha 2007, AJNR 28:1078": "Cha S, Lupo JM, Chen MH, et al. AJNR 2007;28:1078-1084.",
-        "Mangla 2011, AJNR 32:1004": "Mangla R, Kolar B, Zhu T, et al. AJNR 2011;32:1004-1010.",
-        "10.1038/jcbfm.2011.52": "Bjørnerud A, Sorensen AG, Mouridsen K, Emblem KE. T1- and "
-        "T2*-dominant extravasation correction in DSC-MRI. J Cereb Blood Flow Metab "
-        "2011;31:2041-2053.",
-    }
-)
 
 
 def write_methods(

@@ -30,6 +30,7 @@ STEP_S = 1.5
 SNR = 180.0
 SEED = 2026
 REGIONS = ("artery", "choroid_plexus", "gm", "wm", "csf")
+SPELLED = {"gm": "grey matter", "wm": "white matter", "csf": "CSF"}
 CODES = tuple(f"H{n}" for n in range(1, 8))
 _EDGE = "recovery is near one half, so the time below half is a knife-edge: a small ripple decides"
 _ROUND = "the second pass of the simulated bolus is rounder than that of patients"
@@ -115,6 +116,10 @@ def _band(published: np.ndarray, key: str) -> tuple[float, float]:
     return min(values), max(values)
 
 
+def _spelled(name: str) -> str:
+    return SPELLED.get(name, name.replace("_", " "))
+
+
 def _number(value: float, key: str) -> str:
     if not np.isfinite(value):
         return "not back"
@@ -179,7 +184,7 @@ def draw(simulated: dict[str, np.ndarray], published: dict[str, np.ndarray], pat
         ):  # fmt: skip
             axis.fill_between(seconds, curves[0], curves[2], color=colour, alpha=0.25, lw=0)
             axis.plot(seconds, curves[1], color=colour, lw=1.6, label=label)
-        axis.set_title(name.replace("_", " "), fontsize=10, loc="left")
+        axis.set_title(_spelled(name), fontsize=10, loc="left")
         axis.grid(alpha=0.2)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].legend(frameon=False, fontsize=9, loc="lower right")
@@ -214,7 +219,7 @@ def page(rows: list[dict], shares: dict[str, np.ndarray], folder: Path, patients
             for row in mine
             if not row["inside"]
         )
-        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(r["text"] for r in mine)
+        lines.append(f"| {_spelled(name)} | " + " | ".join(r["text"] for r in mine)
                      + f" | {outside or 'none'} |")  # fmt: skip
     lines += ["", *_shares_text(shares, folder), "", *_NOT_MATCHED, "", *_cohort_text()]
     return "\n".join(lines) + "\n"

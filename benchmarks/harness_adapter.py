@@ -9,12 +9,22 @@ Everything is one call into `bolus.quantify`; only units are converted here.
 import numpy as np
 
 from bolus.quantify.concentration import concentration_curves
+from bolus.quantify.dce_fit import DceFit
+from bolus.quantify.dce_models import (
+    DceModel,
+    ExtendedTofts,
+    Patlak,
+    Tofts,
+    TwoCompartmentExchange,
+    TwoCompartmentUptake,
+)
 from bolus.quantify.deconvolution import Csvd, Deconvolver, Osvd, Ssvd, flow
 from bolus.quantify.leakage import Bsw
 from bolus.quantify.population_aif import georgiou_aif, mcgrath_aif, parker_aif
 from bolus.quantify.spgr import SpoiledGradientEcho
 from bolus.quantify.t1 import fit_flip_angles
 from bolus.quantify.vascular import VascularModel
+from bolus.quantify.vascular_artery import artery_between_samples
 
 PER_100ML = 100.0
 PER_MIN_100ML = 6000.0
@@ -94,4 +104,72 @@ def aif_preclinical(t_s, t0_s):
     return mcgrath_aif(t_s, arrival_s=t0_s)
 
 
-# --- models of DCE: tofts, etofts, patlak, tcxm, tcum, each with _delay, go here
+# --- models of DCE
+
+DELAYS_S = (-10.0, 10.0)
+
+
+def tofts(t, ca, C):
+    return _kinetics(Tofts(), t, ca, C)
+
+
+def tofts_delay(t, ca, C):
+    return _kinetics(Tofts(delay_range_s=DELAYS_S), t, ca, C)
+
+
+def etofts(t, ca, C):
+    return _kinetics(ExtendedTofts(), t, ca, C)
+
+
+def etofts_delay(t, ca, C):
+    return _kinetics(ExtendedTofts(delay_range_s=DELAYS_S), t, ca, C)
+
+
+def patlak(t, ca, C):
+    return _kinetics(Patlak(), t, ca, C)
+
+
+def patlak_delay(t, ca, C):
+    return _kinetics(Patlak(delay_range_s=DELAYS_S), t, ca, C)
+
+
+def tcum(t, ca, C):
+    return _kinetics(TwoCompartmentUptake(), t, ca, C)
+
+
+def tcum_delay(t, ca, C):
+    return _kinetics(TwoCompartmentUptake(delay_range_s=DELAYS_S), t, ca, C)
+
+
+def tcxm(t, ca, C):
+    """The artery is put between its samples by a spline: these curves have a sharp first pass."""
+    fine = np.linspace(t[0], t[-1], 5 * (len(t) - 1) + 1)
+    return _named(
+        TwoCompartmentExchange()(
+            C, artery_between_samples(ca, t, fine), seconds=t, arterial_seconds=fine
+        )
+    )
+
+
+def tcxm_delay(t, ca, C):
+    return _kinetics(TwoCompartmentExchange(delay_range_s=DELAYS_S), t, ca, C)
+
+
+def _kinetics(model: DceModel, t, ca, C):
+    return _named(model(C, ca, seconds=t))
+
+
+def _named(fit: DceFit):
+    """The harness's names and units: volumes as fractions, PS [1/min], flow [mL/100mL/min]."""
+    names = {
+        "ktrans": ("Ktrans", 1.0), "ve": ("ve", PER_100ML), "vp": ("vp", PER_100ML),
+        "ps": ("ps", PER_100ML), "fp": ("fp", 1.0), "delay": ("delay", 1.0),
+    }  # fmt: skip
+    found = {}
+    for name in fit.names:
+        theirs, unit = names[name]
+        found[theirs] = fit[name] / unit
+        found[f"{theirs}_se"] = fit.std(name) / unit
+    if "Ktrans" in found and "ve" not in found:
+        found["ps"] = found["Ktrans"]
+    return found

@@ -81,7 +81,11 @@ def _walk_rate(radius_um, *, mmolar, seed, universes=40, spins=100, cylinders=40
 
 @pytest.mark.slow
 def test_random_walks_around_cylinders_agree():
-    rate = {r: _walk_rate(r, mmolar=5.0, seed=3) for r in (2.0, 5.0, 15.0)}
+    # one set of walks scatters by 5 %: three make the tolerance mean something
+    rate = {
+        r: np.mean([_walk_rate(r, mmolar=5.0, seed=seed) for seed in (1, 2, 3)])
+        for r in (2.0, 5.0, 15.0)
+    }
 
     for radius_um in (2.0, 15.0):
         expected = vessel_size_factor(radius_um, field_strength_t=3.0)

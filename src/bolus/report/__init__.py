@@ -1,5 +1,6 @@
 """Results a neuroradiologist reads in two minutes."""
 
+from bolus.report.dce_findings import DceFindings, ExampleVoxel
 from bolus.report.findings import (
     DscFindings,
     LeakageComparison,
@@ -14,7 +15,9 @@ from bolus.report.series import render_series_report
 from bolus.report.series_findings import SeriesFindings
 
 __all__ = [
+    "DceFindings",
     "DscFindings",
+    "ExampleVoxel",
     "LeakageComparison",
     "ProtocolItem",
     "QualityFigure",

@@ -1,6 +1,8 @@
-"""Peak memory of leakage correction and vascular model, beside the series; prints one JSON line.
+"""Peak memory of quantification, beside the series; prints one JSON line.
 
-Run: python benchmarks/memory.py [FRAMES]
+Run: python benchmarks/memory.py dsc|dce [FRAMES]
+
+dsc: leakage correction and vascular model; dce: concentration and extended Tofts.
 """
 
 import json
@@ -10,7 +12,20 @@ import sys
 import numpy as np
 
 from bolus import quantify
-from bolus.core import DELTA_R2S, Acquisition, Grid, Mask, PerfusionSeries, Provenance, TimeAxis
+from bolus.core import (
+    DELTA_R2S,
+    SIGNAL,
+    Acquisition,
+    Assumed,
+    Grid,
+    Mask,
+    PerfusionSeries,
+    Provenance,
+    TimeAxis,
+)
+from bolus.quantify.concentration import signal_to_concentration
+from bolus.quantify.dce_models import ExtendedTofts
+from bolus.quantify.spgr import SpoiledGradientEcho
 
 SHAPE = (128, 128, 20)
 
@@ -19,8 +34,13 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main() -> None:
-    frames = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+def _brain(grid: Grid) -> Mask:
+    scaled = [(i - n / 2) / (0.42 * n) for i, n in zip(np.indices(SHAPE), SHAPE, strict=True)]
+    radius = np.linalg.norm(scaled, axis=0)
+    return Mask(values=radius <= 1, grid=grid, name="brain")
+
+
+def _dsc(frames: int) -> dict[str, float]:
     seconds = 1.5 * np.arange(frames)
     late = np.maximum(seconds - 20, 0)
     bolus = (late / 6) ** 3 * np.exp(3 - late / 2) + 0.1 * (late > 15)
@@ -36,9 +56,7 @@ def main() -> None:
         acquisition=Acquisition(echo_time_s=0.03),
         provenance=Provenance(),
     )
-    scaled = [(i - n / 2) / (0.42 * n) for i, n in zip(np.indices(SHAPE), SHAPE, strict=True)]
-    radius = np.linalg.norm(scaled, axis=0)
-    brain = Mask(values=radius <= 1, grid=series.grid, name="brain")
+    brain = _brain(series.grid)
     # Compile first: compiler memory is not ours to count.
     quantify.VascularModel()(values[0, 0, :4].astype(float), 9 * bolus, seconds=seconds)
     before = _peak_mb()
@@ -47,13 +65,52 @@ def main() -> None:
     tissue = leakage.series.curves(brain, dtype=np.float32)
     quantify.VascularModel()(tissue, 60 * bolus, seconds=seconds)
     input_mb = values.nbytes / 2**20
-    rows = {
+    return {
         "input_mb": round(input_mb),
         "brain_percent": round(100 * brain.count / brain.values.size),
         "leakage_over_input": round((after_leakage - before) / input_mb, 2),
         "all_over_input": round((_peak_mb() - before) / input_mb + 1, 2),
     }
-    print(json.dumps(rows))
+
+
+def _dce(frames: int) -> dict[str, float]:
+    seconds = 4.0 * np.arange(frames)
+    late = np.maximum(seconds - 30, 0)
+    plasma = 6 * (late / 8) * np.exp(1 - late / 8) + 1.2 * (late > 0) * np.exp(-late / 600)
+    values = np.empty((*SHAPE, frames), np.float32)
+    values[...] = 100 + 10 * plasma
+    values *= np.linspace(0.5, 1.5, SHAPE[0], dtype=np.float32)[:, None, None, None]
+    series = PerfusionSeries(
+        values=values,
+        quantity=SIGNAL,
+        grid=Grid(shape=SHAPE, affine=np.diag([1.8, 1.8, 6.0, 1.0])),
+        time=TimeAxis(seconds=seconds),
+        acquisition=Acquisition(repetition_time_s=0.005, flip_angle_deg=15.0),
+        provenance=Provenance(),
+    )
+    brain = _brain(series.grid)
+    model = ExtendedTofts()
+    model(values[0, 0, :4].astype(float), plasma, seconds=seconds)
+    before = _peak_mb()
+    held, _ = signal_to_concentration(
+        series,
+        r10=Assumed(value=0.7, reason="made up", source="this benchmark"),
+        sequence=SpoiledGradientEcho.of(series.acquisition),
+        r1_per_mmolar_s=3.7,
+        baseline=slice(0, 6),
+    )
+    model(held.curves(brain, dtype=np.float32), plasma, seconds=seconds)
+    input_mb = values.nbytes / 2**20
+    return {
+        "input_mb": round(input_mb),
+        "brain_percent": round(100 * brain.count / brain.values.size),
+        "all_over_input": round((_peak_mb() - before) / input_mb + 1, 2),
+    }
+
+
+def main() -> None:
+    frames = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+    print(json.dumps({"dsc": _dsc, "dce": _dce}[sys.argv[1]](frames)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The same DCE curves through other packages and through this one: CPU time and errors.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/peer_dce.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/peer_dce.py [PACKAGE ...]
 
 Prints one JSON line for each package; one that is not installed is named and left out. Packages
 that fit one voxel at a time get fewer voxels.
@@ -8,6 +8,7 @@ that fit one voxel at a time get fewer voxels.
 
 import importlib.metadata
 import json
+import sys
 import time
 
 import numpy as np
@@ -88,6 +89,8 @@ def main() -> None:
     for model in ("extended_tofts", "exchange"):
         curves = make(model)
         for name, (distribution, build, voxels) in PACKAGES.items():
+            if sys.argv[1:] and name not in sys.argv[1:]:
+                continue
             try:
                 run = build(model)
                 version = importlib.metadata.version(distribution)
@@ -105,6 +108,7 @@ def main() -> None:
             print(
                 json.dumps(
                     {
+                        "name": name,
                         "package": f"{name} {version}",
                         "model": model,
                         "voxels_per_cpu_second": round(voxels / min(times)),

@@ -3,36 +3,7 @@
 import numpy as np
 from numba import njit
 
-_TERMS = 16
-"""Terms of the series below; at x = 0.5 the first one left out is under 1e-20."""
-
-
-@njit(cache=True)
-def _weights(x: float) -> tuple[float, float, float, float, float]:
-    """Return e, p, q, dp/dx, dq/dx of one step of unit length with decay e = exp(-x).
-
-    With s = (1 - e) / x: q = (1 - s) / x and p = s - q. For small x both are differences of nearly
-    equal numbers, so their power series are summed instead.
-    """
-    e = np.exp(-x)
-    if x >= 0.5:
-        s = (1.0 - e) / x
-        q = (1.0 - s) / x
-        ds = (e - s) / x
-        dq = -(ds + q) / x
-    else:
-        s, q, ds, dq = 0.0, 0.0, 0.0, 0.0
-        power, factorial = 1.0, 1.0  # (-x)^n and (n + 1)!
-        before = 0.0  # (-x)^(n-1)
-        for n in range(_TERMS):
-            s += power / factorial
-            q += power / (factorial * (n + 2))
-            ds -= n * before / factorial
-            dq -= n * before / (factorial * (n + 2))
-            before = power
-            power *= -x
-            factorial *= n + 2
-    return e, s - q, q, ds - dq, dq
+from bolus.quantify.piecewise_kernels import step_weights
 
 
 @njit(cache=True)
@@ -49,7 +20,7 @@ def exponential_convolution(
         for i in range(1, len(seconds)):
             h = seconds[i] - seconds[i - 1]
             if h != known:
-                e, p, q, _, _ = _weights(k * h)
+                e, p, q, _, _ = step_weights(k * h)
                 known = h
             total = e * total + h * (values[i - 1] * p + values[i] * q)
             result[r, i] = total
@@ -75,7 +46,7 @@ def exponential_convolution_slope(
         for i in range(1, len(seconds)):
             h = seconds[i] - seconds[i - 1]
             if h != known:
-                e, p, q, dp, dq = _weights(k * h)
+                e, p, q, dp, dq = step_weights(k * h)
                 known = h
             change = e * (change - h * total) + h * h * (values[i - 1] * dp + values[i] * dq)
             total = e * total + h * (values[i - 1] * p + values[i] * q)

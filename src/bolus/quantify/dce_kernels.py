@@ -8,8 +8,7 @@ and on the delay. All columns come from two tables on an orthonormal basis of th
 import numpy as np
 from numba import njit
 
-from bolus.quantify.convolution_kernels import _weights as step_weights
-from bolus.quantify.vascular_kernels import _weights as spline_weights
+from bolus.quantify.piecewise_kernels import spline_weights, step_weights
 
 NONE, ARTERY, UPTAKE, EXCHANGE = 0, 1, 2, 3
 """What a column is: nothing, a(t - d), its integral, or k times its convolution with exp(-k t)."""

@@ -42,7 +42,7 @@ class SpoiledGradientEcho:
     echo_time_s: float | None = None
 
     def __post_init__(self) -> None:
-        _require_time("the repetition time", self.repetition_time_s, _LONGEST_REPETITION_S)
+        require_time("the repetition time", self.repetition_time_s, _LONGEST_REPETITION_S)
         angle = self.flip_angle_deg
         if not _SMALLEST_ANGLE_DEG <= angle < 180:
             raise MetadataError(
@@ -51,7 +51,7 @@ class SpoiledGradientEcho:
                 mend=f"write {np.degrees(angle):.4g} if it is in radians",
             )
         if self.echo_time_s is not None:
-            _require_time("the echo time", self.echo_time_s, _LONGEST_ECHO_S)
+            require_time("the echo time", self.echo_time_s, _LONGEST_ECHO_S)
             if self.echo_time_s >= self.repetition_time_s:
                 raise MetadataError(
                     Code.METADATA_IMPLAUSIBLE,
@@ -114,9 +114,9 @@ class SaturationRecovery:
     echo_time_s: float | None = None
 
     def __post_init__(self) -> None:
-        _require_time("the recovery time", self.recovery_time_s, _LONGEST_RECOVERY_S)
+        require_time("the recovery time", self.recovery_time_s, _LONGEST_RECOVERY_S)
         if self.echo_time_s is not None:
-            _require_time("the echo time", self.echo_time_s, _LONGEST_ECHO_S)
+            require_time("the echo time", self.echo_time_s, _LONGEST_ECHO_S)
 
     @property
     def interval_s(self) -> float:
@@ -148,7 +148,26 @@ def _rate(held: np.ndarray, cosine: np.ndarray, interval_s: float) -> np.ndarray
     )
 
 
-def _require_time(name: str, seconds: float, longest: float) -> None:
+def require_time(name: str, seconds: float, longest: float) -> None:
+    """Refuse a time that is not positive or longer than any scanner's, as one in milliseconds is.
+
+    Args:
+        name: what the time is, for the message.
+        seconds: the time [s].
+        longest: the longest plausible one [s].
+
+    Raises:
+        MetadataError: the time is out of range, or not a number.
+
+    Assumes:
+        The time was meant in seconds.
+
+    Source:
+        Own.
+
+    Example:
+        >>> require_time("the repetition time", 0.005, 1.0)
+    """
     if 0 < seconds <= longest:
         return
     guess = f", which looks like milliseconds: {seconds / 1000:.4g} s" if seconds > longest else ""

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 
 from bolus.core import QUANTITIES, FitStatus, Mask, ParameterMap, Provenance, Step
 from bolus.errors import Code, GeometryError, InputError, MetadataError, TimingError
+from bolus.quantify.spgr import require_time
 from bolus.quantify.t1_kernels import fit_angles, fit_recovery
 
 SHORTEST_T1_S = 0.005
@@ -93,7 +94,7 @@ def fit_flip_angles(
         >>> round(float(fit.t1_s[0]), 6), round(float(fit.amplitude[0]), 3)
         (1.2, 1000.0)
     """
-    _require_time("the repetition time", repetition_time_s, _LONGEST_REPETITION_S)
+    require_time("the repetition time", repetition_time_s, _LONGEST_REPETITION_S)
     angles = _angles(flip_angles_deg, signal.shape)
     factors = np.ones(len(signal)) if b1 is None else np.ascontiguousarray(b1, np.float64)
     if factors.shape != (len(signal),):
@@ -248,7 +249,7 @@ def _recovered(
             f"times from {seconds.min():g} to {seconds.max():g} s where none may be negative",
             mend="count them from the inversion",
         )
-    _require_time("the longest time after the inversion", seconds.max(), _LONGEST_INVERSION_S)
+    require_time("the longest time after the inversion", seconds.max(), _LONGEST_INVERSION_S)
     order = np.argsort(seconds, kind="stable")
     numbers = np.empty((4, len(signal)))
     status = np.empty(len(signal), np.uint8)
@@ -287,14 +288,3 @@ def _angles(degrees: Sequence[float], shape: tuple[int, ...]) -> np.ndarray:
             mend=f"write {np.degrees(angles.max()):.4g} for the largest if they are in radians",
         )
     return np.radians(angles)
-
-
-def _require_time(name: str, seconds: float, longest: float) -> None:
-    if 0 < seconds <= longest:
-        return
-    guess = f", which looks like milliseconds: {seconds / 1000:.4g} s" if seconds > longest else ""
-    raise MetadataError(
-        Code.METADATA_IMPLAUSIBLE,
-        f"{name} is {seconds:g} s{guess} (expected up to {longest:g} s)",
-        mend="give it in seconds: 5 ms is 0.005",
-    )

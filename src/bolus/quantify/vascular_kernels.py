@@ -7,26 +7,11 @@ it are in nodes (0 is the first node of an axis). Axis 0 is MTT, 1 shape, 2 dela
 import numpy as np
 from numba import njit
 
+from bolus.quantify.piecewise_kernels import spline_weights
+
 CONVERGED = 0
 NOT_CONVERGED = 1
 NO_AMPLITUDE = 2
-
-
-@njit(cache=True, fastmath=True, inline="always")
-def _weights(position: float, nodes: int, weight: np.ndarray) -> int:
-    """Fill values and slopes (two rows) of the splines over a position; return the first."""
-    first = min(int(position), nodes - 2)
-    f = position - first
-    g = 1.0 - f
-    weight[0, 0] = g * g * g / 6.0
-    weight[0, 1] = (3.0 * f * f * f - 6.0 * f * f + 4.0) / 6.0
-    weight[0, 2] = (3.0 * g * g * g - 6.0 * g * g + 4.0) / 6.0
-    weight[0, 3] = f * f * f / 6.0
-    weight[1, 0] = -0.5 * g * g
-    weight[1, 1] = 1.5 * f * f - 2.0 * f
-    weight[1, 2] = 2.0 * g - 1.5 * g * g
-    weight[1, 3] = 0.5 * f * f
-    return first
 
 
 @njit(cache=True, fastmath=True)
@@ -35,9 +20,9 @@ def template(
 ) -> None:
     """Write a template (row 0) and its slopes along the three axes (rows 1-3) into `out`."""
     size = coefficients.shape[3]
-    i = _weights(position[0], coefficients.shape[0] - 2, weight[0])
-    j = _weights(position[1], coefficients.shape[1] - 2, weight[1])
-    k = _weights(position[2], coefficients.shape[2] - 2, weight[2])
+    i = spline_weights(position[0], coefficients.shape[0] - 2, weight[0])
+    j = spline_weights(position[1], coefficients.shape[1] - 2, weight[1])
+    k = spline_weights(position[2], coefficients.shape[2] - 2, weight[2])
     v0, v1, v2, v3 = weight[2, 0]
     s0, s1, s2, s3 = weight[2, 1]
     value, slope_i, slope_j, slope_k = out[0], out[1], out[2], out[3]

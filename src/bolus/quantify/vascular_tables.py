@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bolus.core.arrays import Curve, read_only
+from bolus.quantify.splines import spline_matrix
 from bolus.quantify.vascular_artery import artery_between_samples
 
 
@@ -156,19 +157,10 @@ def tissue_curves(
     )
 
 
-def _spline_matrix(nodes: int) -> np.ndarray:
-    """Return (nodes + 2, nodes): values at nodes to B-spline coefficients (not-a-knot)."""
-    equations = np.zeros((nodes + 2, nodes + 2))
-    for i in range(nodes):
-        equations[i + 1, i : i + 3] = (1 / 6, 4 / 6, 1 / 6)
-    equations[0, :5] = equations[-1, -5:] = (1, -4, 6, -4, 1)
-    return np.asarray(np.linalg.inv(equations)[:, 1:-1])
-
-
 def _splines(values: np.ndarray) -> np.ndarray:
     """Return the B-spline coefficients of (m, k, d, rank) values along the first three axes."""
     for axis in range(3):
-        matrix = _spline_matrix(values.shape[axis])
+        matrix = spline_matrix(values.shape[axis])
         values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
     return values
 

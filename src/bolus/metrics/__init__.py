@@ -6,6 +6,7 @@ from bolus.metrics.agreement import (
     Repeatability,
     bland_altman,
     concordance,
+    deming,
     icc_2_1,
     within_subject_cv,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "Repeatability",
     "bland_altman",
     "concordance",
+    "deming",
     "icc_2_1",
     "within_subject_cv",
 ]

@@ -156,6 +156,39 @@ def bland_altman(first: Sample, second: Sample, *, confidence: float = 0.95) -> 
     )
 
 
+def deming(first: Sample, second: Sample) -> tuple[float, float]:
+    """Fit the line second = slope first + intercept where both have errors of the same size.
+
+    Args:
+        first: (n,) one method.
+        second: (n,) the other, in the same unit; pairs with a non-finite value are left out.
+
+    Returns:
+        Slope and intercept [unit of the measurement]; NaN where the two do not vary together.
+
+    Raises:
+        MetadataError: the lengths differ, or fewer than two finite pairs are there.
+
+    Assumes:
+        Errors of both methods have the same variance and are independent; the relation is a line.
+
+    Source:
+        Deming, Statistical Adjustment of Data, Wiley 1943, with a ratio of variances of 1; as
+        used for methods: Linnet, Clin Chem 1993;39:424-432.
+
+    Example:
+        >>> slope, intercept = deming(np.array([1.0, 2, 3]), np.array([3.0, 5, 7]))
+        >>> round(slope, 4), round(intercept, 4)
+        (2.0, 1.0)
+    """
+    x, y = _pairs(first, second)
+    (xx, xy), (_, yy) = np.cov(x, y)
+    if xy == 0:
+        return np.nan, np.nan
+    slope = float((yy - xx + np.hypot(yy - xx, 2 * xy)) / (2 * xy))
+    return slope, float(y.mean() - slope * x.mean())
+
+
 def icc_2_1(ratings: Ratings, *, confidence: float = 0.95) -> Agreement:
     """Compute ICC(2,1): absolute agreement of single measurements, raters drawn at random.
 

@@ -5,7 +5,7 @@ import pytest
 
 from bolus.core import stream
 from bolus.errors import MetadataError
-from bolus.metrics import bland_altman, concordance, icc_2_1, within_subject_cv
+from bolus.metrics import bland_altman, concordance, deming, icc_2_1, within_subject_cv
 
 SHROUT_FLEISS = np.array(
     [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
@@ -133,3 +133,17 @@ def test_too_little_is_said(call):
 def test_agreement_of_constants_is_undefined():
     assert np.isnan(concordance(np.ones(5), np.ones(5)).value)
     assert np.isnan(icc_2_1(np.ones((5, 2))).value)
+
+
+def test_deming_finds_the_line_that_noise_in_both_flattens():
+    draw = stream(7, "deming")
+    truth = draw.uniform(0, 10, 4000)
+    x, y = truth + draw.normal(0, 2, 4000), 0.5 + truth + draw.normal(0, 2, 4000)
+
+    slope, intercept = deming(x, y)
+
+    assert slope == pytest.approx(1.0, abs=0.05)
+    assert intercept == pytest.approx(0.5, abs=0.25)
+    assert np.polyfit(x, y, 1)[0] < 0.75
+    assert deming(y, x)[0] == pytest.approx(1 / slope)
+    assert np.isnan(deming(np.ones(5), np.arange(5.0))).all()

@@ -9,6 +9,7 @@ import typer
 from bolus import RESEARCH_USE, __version__
 from bolus.cli import show
 from bolus.cli.certify import certify
+from bolus.cli.dce import dce
 from bolus.cli.failure import EXIT_INPUT, EXIT_SOME_FAILED, exit_codes
 from bolus.cli.progress import progress_bars
 from bolus.cli.simulate import simulate
@@ -179,6 +180,7 @@ def curves(
     show.curves(outcome, as_json=context.obj)
 
 
+app.command()(dce)
 app.command()(simulate)
 app.command()(certify)
 

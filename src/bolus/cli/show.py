@@ -11,33 +11,47 @@ from bolus import RESEARCH_USE
 
 if TYPE_CHECKING:
     from bolus.io import Difference
-    from bolus.report import DscFindings
+    from bolus.report import DceFindings, DscFindings
     from bolus.workflows.cohort import CohortOutcome
     from bolus.workflows.curves import CurvesOutcome
+    from bolus.workflows.dce_exam import DceOutcome
     from bolus.workflows.demo import DemoOutcome
     from bolus.workflows.doctor import Check
     from bolus.workflows.exam import ExamOutcome
     from bolus.workflows.simulate import SimulationOutcome
 
 _KEYS = ("ncbv", "cbv", "cbf", "mtt")
+_DCE_KEYS = ("ktrans", "ve", "vp", "ps", "fp")
 
 
 def demo(outcome: "DemoOutcome", *, as_json: bool) -> None:
-    """Print where the data, maps and report are, and how near the truth they came."""
+    """Print where the data, maps and reports are, and how near the truth they came."""
+    truth: dict[str, dict[str, object]] = {}
+    for row in outcome.checks:
+        of_key = truth.setdefault(row.quantity, {})
+        of_key[row.region] = {"truth": row.truth, "found": row.found, "unit": row.unit}
     facts = {
         "dataset": str(outcome.dataset),
-        "maps": str(outcome.exam.report.parent),
-        "report": str(outcome.exam.report),
-        "truth": {row.region: {"truth": row.truth, "found": row.found} for row in outcome.checks},
+        "maps": str(outcome.maps),
+        "reports": {step: str(path) for step, path in outcome.reports.items()},
+        "truth": truth,
     }
-    lines = [f"Simulated patient  {outcome.dataset}", *_numbers(outcome.exam.findings)]
-    lines += ["", "Against the truth of the simulation (mean nCBV):"]
+    lines = [
+        f"Simulated patient  {outcome.dataset}",
+        f"Maps               {outcome.maps}",
+        "",
+        "Mean of what was found against the truth of the simulation",
+        f"{'quantity':<8} {'region':<30} {'found':>8} {'true':>8}",
+    ]
     lines += [
-        f"  {row.region:<34} found {row.found:6.2f}   true {row.truth:6.2f}   "
-        f"{row.error_percent:+5.1f} %"
+        f"{row.quantity:<8} {row.region:<30} {_short(row.found):>8} {_short(row.truth):>8}   "
+        + (f"{'':>8}" if row.error_percent is None else f"{row.error_percent:+6.1f} %")
+        + f"   {row.unit}"
         for row in outcome.checks
     ]
-    _print(facts, [*lines, "", RESEARCH_USE, f"Report  {outcome.exam.report}"], as_json=as_json)
+    lines += ["", RESEARCH_USE]
+    lines += [f"Report of {step.upper()}  {path}" for step, path in outcome.reports.items()]
+    _print(facts, lines, as_json=as_json)
 
 
 def exam(outcome: "ExamOutcome", *, as_json: bool) -> None:
@@ -50,12 +64,22 @@ def exam(outcome: "ExamOutcome", *, as_json: bool) -> None:
     _print(facts, [*lines, "", RESEARCH_USE, f"Report  {outcome.report}"], as_json=as_json)
 
 
+def dce(outcome: "DceOutcome", *, as_json: bool) -> None:
+    """Print the main numbers of one DCE exam and where its report is."""
+    facts = {"report": str(outcome.report), "skipped": outcome.skipped}
+    if outcome.findings is None:
+        lines = ["Already complete: same inputs, settings and version."]
+    else:
+        lines = _numbers(outcome.findings, _DCE_KEYS)
+    _print(facts, [*lines, "", RESEARCH_USE, f"Report  {outcome.report}"], as_json=as_json)
+
+
 def cohort(outcome: "CohortOutcome", out_dir: Path, *, as_json: bool) -> None:
-    """Print one line a session."""
+    """Print one line a step of a session."""
     facts = {
         "output": str(out_dir),
-        "sessions": {
-            s.key.prefix: {
+        "steps": {
+            f"{s.key.prefix}/{s.step}": {
                 "report": str(s.report) if s.report else None,
                 "skipped": s.skipped,
                 "error": str(s.error) if s.error else None,
@@ -64,11 +88,11 @@ def cohort(outcome: "CohortOutcome", out_dir: Path, *, as_json: bool) -> None:
         },
     }
     lines = [
-        f"{s.key.prefix:<24} {s.error or ('complete already' if s.skipped else 'done')}"
+        f"{s.key.prefix:<24} {s.step} {s.error or ('complete already' if s.skipped else 'done')}"
         for s in outcome.sessions
     ]
     done = len(outcome.sessions) - len(outcome.failed)
-    lines += ["", f"{done} of {len(outcome.sessions)} sessions in {out_dir}", RESEARCH_USE]
+    lines += ["", f"{done} of {len(outcome.sessions)} steps in {out_dir}", RESEARCH_USE]
     _print(facts, lines, as_json=as_json)
 
 
@@ -135,21 +159,33 @@ def checks(found: Sequence["Check"], *, as_json: bool) -> None:
     _print(facts, lines, as_json=as_json)
 
 
-def _numbers(findings: "DscFindings | None") -> list[str]:
+def _numbers(
+    findings: "DscFindings | DceFindings | None", keys: Sequence[str] = _KEYS
+) -> list[str]:
     """Return the region table a reader wants first."""
     if findings is None:
         return []
-    rows = [row for row in findings.regions if row.key in _KEYS]
+    rows = [row for row in findings.regions if row.key in keys]
     if not rows:
         return []
     lines = ["", f"{'region':<34} {'quantity':<8} {'mean':>8}   95 % interval"]
     lines += [
-        f"{row.region:<34} {row.key:<8} {row.mean:8.2f}   {row.low95:.2f} to {row.high95:.2f} "
-        f"{row.unit}"
+        f"{row.region:<34} {row.key:<8} {_short(row.mean):>8}   "
+        f"{_short(row.low95)} to {_short(row.high95)} {row.unit}"
         for row in rows
     ]
     return lines
 
 
+def _short(value: float) -> str:
+    """Return three decimals below 1, two above: a Ktrans of 0.05 has more than one digit."""
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+
+
 def _print(facts: Mapping[str, object], lines: Sequence[str], *, as_json: bool) -> None:
     typer.echo(json.dumps(facts, default=str) if as_json else "\n".join(lines).strip())
+
+
+def facts(values: Mapping[str, object], lines: Sequence[str], *, as_json: bool) -> None:
+    """Print what a command found: its lines, or one JSON object."""
+    _print(values, lines, as_json=as_json)

@@ -11,6 +11,7 @@ from bolus.io.access import NIFTI_SUFFIXES, named, stem_of
 
 _SERIES_GLOBS = ("perf/*_dsc.nii*", "func/*_cbv.nii*", "perf/*_perf.nii*")
 """In order of preference; the first that finds anything counts for a session."""
+_DCE_GLOBS = ("perf/*_dce.nii*",)
 
 _SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)(?=[/_.]|$)")
 _SESSION = re.compile(r"(?:^|[/_])ses-([A-Za-z0-9]+)(?=[/_.]|$)")
@@ -21,6 +22,9 @@ _TUMOUR = re.compile(
     r"^sub-[^/]*_dseg)$"
 )
 _ARTERY = re.compile(r"_aif$")
+_T1_MAP = re.compile(r"_T1map$")
+_B1_MAP = re.compile(r"_TB1map$")
+_FLIP = re.compile(r"_flip-(\d+)(?=_)")
 
 
 _NOT_GIVEN = frozenset({"bolus", "truth"})
@@ -31,25 +35,33 @@ _NOT_GIVEN = frozenset({"bolus", "truth"})
 class SessionFiles:
     """The files of one session; `None` where the dataset has none.
 
-    `tumour` is a mask or a segmentation with names in a `.tsv` beside it.
+    `series` is the DSC series and `dce` the DCE series; of a session found, at least one is there.
+    `tumour` is a mask or a segmentation with names in a `.tsv` beside it. `vfa` are the images of
+    several flip angles, in order of their number.
     """
 
     key: SessionKey
-    series: Path
+    series: Path | None = None
     second_echo: Path | None = None
     anatomy: Path | None = None
     brain: Path | None = None
     tumour: Path | None = None
     aif: Path | None = None
+    dce: Path | None = None
+    vfa: tuple[Path, ...] = ()
+    t1_map: Path | None = None
+    b1_map: Path | None = None
 
 
 def find_sessions(
     root: Path | str, *, pattern: str = "", subjects: Iterable[str] = ()
 ) -> tuple[SessionFiles, ...]:
-    """Find every session with a DSC series, in order of subject and session.
+    """Find every session with a DSC or a DCE series, in order of subject and session.
 
-    Accepted are `perf/*_dsc`, `func/*_cbv` and `perf/*_perf` below `sub-*/` or `sub-*/ses-*/`, or
-    whatever `pattern` finds. Masks, tumour labels and arterial curves (`*_aif.tsv`) are taken from
+    DSC are `perf/*_dsc`, `func/*_cbv` and `perf/*_perf` below `sub-*/` or `sub-*/ses-*/`, or
+    whatever `pattern` finds that does not end in `_dce`; DCE are `perf/*_dce`, or what `pattern`
+    finds that does. T1 comes from `anat/*_T1map` or `anat/*_flip-N_VFA`, B1 from
+    `fmap/*_TB1map`. Masks, tumour labels and arterial curves (`*_aif.tsv`) are taken from
     the session's own folders or from `derivatives/*/`, except from this package's own outputs and
     from the truth of a simulated trial.
 
@@ -70,19 +82,21 @@ def find_sessions(
                 "is not a folder" if root.exists() else "does not exist",
                 mend="name the folder that holds sub-*",
             )
-        found = _all_series(root, pattern)
+        found = _all_series(root, pattern, dce=False)
+        dynamic = _all_series(root, pattern, dce=True)
+        keys = sorted({*found, *dynamic})
         wanted = {label.removeprefix("sub-") for label in subjects}
-        absent = sorted(wanted - {key.subject for key in found})
-        if absent or not found:
-            what = f"no series of sub-{absent[0]}" if absent else "no DSC series"
+        absent = sorted(wanted - {key.subject for key in keys})
+        if absent or not keys:
+            what = f"no series of sub-{absent[0]}" if absent else "no DSC series and no DCE series"
             raise FileError(
                 Code.DATASET_INVALID,
-                f"holds {what} (looked for {pattern or ', '.join(_SERIES_GLOBS)})",
+                f"holds {what} (looked for {pattern or ', '.join(_SERIES_GLOBS + _DCE_GLOBS)})",
                 mend="check the folder, or give a pattern that finds the series",
             )
         return tuple(
-            _session(root, key, series)
-            for key, series in sorted(found.items())
+            _session(root, key, found.get(key), dynamic.get(key))
+            for key in keys
             if not wanted or key.subject in wanted
         )
 
@@ -112,11 +126,13 @@ def second_echo_of(first: Path | str) -> Path | None:
     return second if second.exists() else None
 
 
-def _all_series(root: Path, pattern: str) -> dict[SessionKey, Path]:
+def _all_series(root: Path, pattern: str, *, dce: bool) -> dict[SessionKey, Path]:
     found: dict[SessionKey, Path] = {}
-    for glob in (pattern,) if pattern else _SERIES_GLOBS:
+    for glob in (pattern,) if pattern else _DCE_GLOBS if dce else _SERIES_GLOBS:
         fresh: dict[SessionKey, list[Path]] = {}
         for path in _matches(root, glob, free=bool(pattern)):
+            if stem_of(path).endswith("_dce") != dce:
+                continue
             key = session_key(path.relative_to(root))
             if key is None:
                 raise FileError(
@@ -155,19 +171,37 @@ def _matches(root: Path, glob: str, *, free: bool) -> list[Path]:
     return sorted(p for p in found if p.name.endswith(NIFTI_SUFFIXES))
 
 
-def _session(root: Path, key: SessionKey, series: Path) -> SessionFiles:
+def _session(root: Path, key: SessionKey, series: Path | None, dce: Path | None) -> SessionFiles:
     images = _beside(root, key, NIFTI_SUFFIXES)
     tables = _beside(root, key, (".tsv",))
     raw = [p for p in images if "derivatives" not in p.relative_to(root).parts]
     return SessionFiles(
         key=key,
         series=series,
-        second_echo=second_echo_of(series),
+        second_echo=second_echo_of(series) if series else None,
         anatomy=next((p for p in raw if stem_of(p).endswith("_T1w")), None),
         brain=_one(images, _BRAIN, "brain masks"),
         tumour=_one(images, _TUMOUR, "tumour segmentations"),
         aif=_one(tables, _ARTERY, "arterial curves"),
+        dce=dce,
+        vfa=_flip_angles(raw) if dce else (),
+        t1_map=_one(_within(images, "anat"), _T1_MAP, "T1 maps") if dce else None,
+        b1_map=_one(_within(images, "fmap"), _B1_MAP, "B1 maps") if dce else None,
     )
+
+
+def _within(paths: list[Path], folder: str) -> list[Path]:
+    return [path for path in paths if path.parent.name == folder]
+
+
+def _flip_angles(paths: list[Path]) -> tuple[Path, ...]:
+    """Return the images of several flip angles; their numbers may pass 9."""
+    numbered = [
+        (int(match[1]), path)
+        for path in _within(paths, "anat")
+        if stem_of(path).endswith("_VFA") and (match := _FLIP.search(path.name))
+    ]
+    return tuple(path for _, path in sorted(numbered))
 
 
 def _beside(root: Path, key: SessionKey, suffixes: tuple[str, ...]) -> list[Path]:

@@ -44,6 +44,8 @@ def read_series(
     *,
     given: Acquisition | None = None,
     frame_times_s: Curve | None = None,
+    frame_step_s: float | None = None,
+    excited: bool = False,
 ) -> PerfusionSeries:
     """Read a 4-D NIfTI file and the JSON sidecar beside it as a signal series.
 
@@ -54,6 +56,9 @@ def read_series(
         path: a .nii or .nii.gz file.
         given: settings that win over the sidecar.
         frame_times_s: times of the frames [s] that win over the sidecar, one per frame.
+        frame_step_s: time between frames [s] that wins over a regular one of the sidecar.
+        excited: whether a frame takes many excitations, as in DCE: the repetition time is then
+            that of the excitations and says nothing of the frames.
 
     Returns:
         Signal [a.u.], float32, on the axes of the file; the SHA-256 of both files in its history.
@@ -72,7 +77,10 @@ def read_series(
     beside = find_sidecar(path)
     sidecar = read_sidecar(beside) if beside else NO_SIDECAR
     with named(beside or path):
-        time, acquisition = settle(sidecar, header=header, given=given, frame_times_s=frame_times_s)
+        time, acquisition = settle(
+            sidecar, header=header, given=given, frame_times_s=frame_times_s,
+            frame_step_s=frame_step_s, excited=excited,
+        )  # fmt: skip
     if not header.oriented:
         warnings.warn(
             QualityWarning(f"{path.name} does not say which side is left (no sform or qform)"),

@@ -31,10 +31,13 @@ _RANGES: Mapping[str, _Range] = MappingProxyType(
     {
         "echo_time_s": _Range(low=5e-4, high=0.2, unit="s", usual=(1e-3, 0.15), others=_TIME),
         "repetition_time_s": _Range(low=1e-3, high=60, unit="s", usual=(2e-3, 20), others=_TIME),
+        "excitation_time_s": _Range(low=1e-3, high=0.5, unit="s", usual=(1e-3, 0.5), others=_TIME),
         "frame_step_s": _Range(low=0.1, high=60, unit="s", usual=(0.1, 60), others=_TIME),
+        "t10_s": _Range(low=0.05, high=10, unit="s", usual=(0.2, 6), others=_TIME),
         "flip_angle_deg": _Range(
             low=3.2, high=180, unit="degrees", usual=(3.2, 181), others=((180 / pi, "radians"),)
         ),
+        "small_flip_angle_deg": _Range(low=0.5, high=180, unit="degrees", usual=(0.5, 180)),
         "field_strength_t": _Range(
             low=0.05,
             high=15,
@@ -60,7 +63,9 @@ def require_plausible(field: str, value: float, *, key: str = "") -> float:
     """Return a physical number if it can be what it says.
 
     Args:
-        field: field of `Acquisition`, or "frame_step_s" or "haematocrit".
+        field: field of `Acquisition`, or "frame_step_s", "excitation_time_s" (the repetition time
+            of a spoiled gradient echo), "small_flip_angle_deg" (one of several), "t10_s" or
+            "haematocrit".
         value: the number in the unit of the field's name.
         key: how the user calls it, for the message.
 

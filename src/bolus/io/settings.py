@@ -22,6 +22,8 @@ def settle(
     header: NiftiHeader,
     given: Acquisition | None = None,
     frame_times_s: Curve | None = None,
+    frame_step_s: float | None = None,
+    excited: bool = False,
 ) -> tuple[TimeAxis, Acquisition]:
     """Return the times of the frames and the settings, with the source of each.
 
@@ -29,17 +31,30 @@ def settle(
     only with its unit; exactly 1 s, which programs also write when they do not know, is kept as
     `Assumed` so that the report shows it.
 
+    Args:
+        sidecar: what the JSON file says.
+        header: of the image.
+        given: settings of the user.
+        frame_times_s: times of the frames [s] from the user.
+        frame_step_s: time between frames [s] from the user.
+        excited: whether a frame takes many excitations (DCE). The repetition time is then that of
+            the excitations, and it and the time between frames never stand for each other.
+
     Raises:
         MetadataError: missing, implausible, or two statements of the sidecar contradict.
         TimingError: the times do not fit the frames.
     """
     given = require_plausible_acquisition(given or Acquisition())
     acquisition = _merged(given, sidecar.acquisition)
-    seconds, origin = _frame_times(sidecar, header, given, frame_times_s)
+    if excited:
+        acquisition = _of_excitations(acquisition, sidecar)
+    elif frame_step_s is None and given.repetition_time_s is not None:
+        frame_step_s = number_of(given.repetition_time_s)
+    seconds, origin = _frame_times(sidecar, header, frame_step_s, frame_times_s, excited=excited)
     time = TimeAxis(seconds=seconds)
     step = float(np.median(np.diff(time.seconds)))
     require_plausible("frame_step_s", step, key="the time between frames")
-    if origin == "header" and acquisition.repetition_time_s is None:
+    if origin == "header" and acquisition.repetition_time_s is None and not excited:
         acquisition = replace(acquisition, repetition_time_s=_from_header(step))
         acquisition = _noted(acquisition, "repetition_time_s", "header")
     elif header.frame_step_s not in (None, 1.0) and origin != "header" and time.is_uniform:
@@ -59,39 +74,67 @@ def _merged(given: Acquisition, sidecar: Acquisition) -> Acquisition:
     return replace(sidecar, **ours, sources=tuple(known.items()))
 
 
+def _of_excitations(acquisition: Acquisition, sidecar: Sidecar) -> Acquisition:
+    """Return settings whose repetition time is that of the excitations, or is not known.
+
+    A sidecar with RepetitionTime alone may mean the time between frames by it.
+    """
+    stated = acquisition.repetition_time_s
+    ours = dict(acquisition.sources).get("repetition_time_s") == "user"
+    if stated is not None and not ours and number_of(stated) == sidecar.frame_step_s:
+        return replace(acquisition, repetition_time_s=None)
+    if stated is not None:
+        require_plausible(
+            "excitation_time_s", number_of(stated), key="the repetition time of the excitations"
+        )
+    return acquisition
+
+
 def _frame_times(
-    sidecar: Sidecar, header: NiftiHeader, given: Acquisition, frame_times_s: Curve | None
+    sidecar: Sidecar,
+    header: NiftiHeader,
+    frame_step_s: float | None,
+    frame_times_s: Curve | None,
+    *,
+    excited: bool,
 ) -> tuple[np.ndarray, str]:
     """Return the times and where they came from."""
-    frames = header.frames
+    frames, option = header.frames, "--frame-time" if excited else "--repetition-time"
     if frame_times_s is not None:
         return _fitting(np.asarray(frame_times_s, np.float64), frames, "the given times"), "user"
     listed = sidecar.frame_times_s
-    if given.repetition_time_s is not None and (listed is None or _is_regular(listed)):
-        step = require_plausible(
-            "frame_step_s", number_of(given.repetition_time_s), key="the given repetition time"
-        )
+    if frame_step_s is not None and (listed is None or _is_regular(listed)):
+        key = "the given time per frame" if excited else "the given repetition time"
+        step = require_plausible("frame_step_s", frame_step_s, key=key)
         return step * np.arange(frames), "user"
+    if frame_step_s is not None and excited:
+        raise MetadataError(
+            Code.METADATA_CONFLICT,
+            f"the frames of the sidecar are not evenly spaced, {frame_step_s:g} s per frame was "
+            "given",
+            mend="leave the time per frame out, or correct the times of the sidecar",
+        )
     if listed is not None:
         times = _fitting(listed, frames, "VolumeTiming")
         _require_agreement(times, sidecar.frame_step_s)
         return times, "sidecar"
     if sidecar.frame_step_s is not None:
         return sidecar.frame_step_s * np.arange(frames), "sidecar"
-    if header.frame_step_s is not None:
-        _require_header_step(header.frame_step_s, written=header.frame_step)
+    # A header that says 1 s may not know; DSC shows it as assumed, DCE has nowhere to.
+    if header.frame_step_s is not None and not (excited and header.frame_step_s == 1.0):
+        _require_header_step(header.frame_step_s, written=header.frame_step, option=option)
         return header.frame_step_s * np.arange(frames), "header"
-    raise _no_times(header)
+    raise _no_times(header, option)
 
 
-def _require_header_step(step_s: float, *, written: float) -> None:
+def _require_header_step(step_s: float, *, written: float, option: str) -> None:
     """Raise where the unit of the header turns a plausible number into an impossible one."""
     if step_s < 0.1 <= written <= 60:
         raise MetadataError(
             Code.METADATA_IMPLAUSIBLE,
             f"the header has frames {step_s:g} s apart (its time unit is milli- or microseconds); "
             f"{written:g} s would be plausible",
-            mend=f"give --repetition-time {written:g} if only the unit is wrong",
+            mend=f"give {option} {written:g} if only the unit is wrong",
         )
     require_plausible("frame_step_s", step_s, key="pixdim[4] of the header")
 
@@ -155,13 +198,14 @@ def _from_header(step_s: float) -> float | Assumed:
     )
 
 
-def _no_times(header: NiftiHeader) -> MetadataError:
+def _no_times(header: NiftiHeader, option: str) -> MetadataError:
     step = header.frame_step
-    said = f"; its header says {step:g} without a unit" if np.isfinite(step) and step > 0 else ""
+    why = "without a unit" if header.frame_step_s is None else "as programs do that do not know it"
+    said = f"; its header says {step:g} {why}" if np.isfinite(step) and step > 0 else ""
     return MetadataError(
         Code.METADATA_MISSING,
         f"the time between frames is not known{said}",
-        mend='give --repetition-time in seconds, or "RepetitionTime" in the JSON sidecar',
+        mend=f'give {option} in seconds, or "RepetitionTime" in the JSON sidecar',
     )
 
 

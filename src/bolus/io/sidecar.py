@@ -33,6 +33,7 @@ FIELD_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Field of `Acquisition` -> sidecar keys, the first that is there counts."""
 
 _TEXT_FIELDS = frozenset({"contrast_agent", "sequence"})
+_SMALL = {"flip_angle_deg": "small_flip_angle_deg"}
 _SOURCES_KEY = "ValueSources"
 
 
@@ -71,8 +72,13 @@ def find_sidecar(image: Path) -> Path | None:
         return beside if beside.is_symlink() or beside.exists() else None
 
 
-def read_sidecar(path: Path | str) -> Sidecar:
+def read_sidecar(path: Path | str, *, one_of_several_angles: bool = False) -> Sidecar:
     """Read a JSON sidecar strictly: one object, no key twice, no NaN, numbers as numbers.
+
+    Args:
+        path: the file.
+        one_of_several_angles: whether the image is one of several flip angles, which may be as
+            small as 1 degree; alone, an angle below 3.2 is taken for radians.
 
     Raises:
         FileError: missing, too large, or not such JSON.
@@ -83,7 +89,7 @@ def read_sidecar(path: Path | str) -> Sidecar:
     with named(path):
         values = parse_object(content)
         return Sidecar(
-            acquisition=_acquisition(values),
+            acquisition=_acquisition(values, one_of_several_angles),
             frame_step_s=_frame_step(values),
             frame_times_s=_frame_times(values),
             haematocrit=_plausible(values, "Hematocrit", "haematocrit"),
@@ -164,7 +170,7 @@ def _no_constant(name: str) -> object:
     raise _invalid(f"holds {name}, which is no number", "leave the key out if it is not known")
 
 
-def _acquisition(values: Mapping[str, object]) -> Acquisition:
+def _acquisition(values: Mapping[str, object], any_angle: bool) -> Acquisition:
     settings: dict[str, float | Assumed | str] = {}
     sources: list[tuple[str, str]] = []
     written = values.get(_SOURCES_KEY)
@@ -174,7 +180,9 @@ def _acquisition(values: Mapping[str, object]) -> Acquisition:
         if key is None:
             continue
         value: float | Assumed | str | None = (
-            _text(values, key) if field in _TEXT_FIELDS else _plausible(values, key, field)
+            _text(values, key)
+            if field in _TEXT_FIELDS
+            else _plausible(values, key, _SMALL.get(field, field) if any_angle else field)
         )
         if value is None:
             continue

@@ -16,6 +16,7 @@ from bolus.quantify.dce_aif_scale import (
     average_over_frames,
     scale_to_vein,
 )
+from bolus.quantify.dce_aif_tail import with_smooth_tail
 from bolus.quantify.dce_areas import area_between, initial_area, steady_state_area
 from bolus.quantify.dce_fit import DceFit
 from bolus.quantify.dce_forward import dce_curves
@@ -30,6 +31,7 @@ from bolus.quantify.dce_models import (
     TwoCompartmentUptake,
 )
 from bolus.quantify.dce_selection import ModelChoice, choose_model
+from bolus.quantify.dce_transit import Transit, between_samples, disperse, find_transit
 from bolus.quantify.deconvolution import (
     DECONVOLVERS,
     Csvd,
@@ -128,6 +130,7 @@ __all__ = [
     "T1Fit",
     "Tikhonov",
     "Tofts",
+    "Transit",
     "TwoCompartmentExchange",
     "TwoCompartmentUptake",
     "VascularFit",
@@ -140,6 +143,7 @@ __all__ = [
     "arrival_map",
     "arterial_area",
     "average_over_frames",
+    "between_samples",
     "blood_volume",
     "choose_model",
     "concentration_curves",
@@ -148,6 +152,7 @@ __all__ = [
     "dce_aif_from_region",
     "dce_curves",
     "descriptor_maps",
+    "disperse",
     "dual_echo_to_delta_r2s",
     "find_aif",
     "find_bolus",
@@ -156,6 +161,7 @@ __all__ = [
     "find_enhancement",
     "find_grey_matter",
     "find_leakage_reference",
+    "find_transit",
     "find_white_matter",
     "fit_flip_angles",
     "fit_inversion_recovery",
@@ -184,4 +190,5 @@ __all__ = [
     "time_to_peak_map",
     "transit_time",
     "vascular_maps",
+    "with_smooth_tail",
 ]

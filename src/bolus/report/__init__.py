@@ -1,5 +1,6 @@
 """Results a neuroradiologist reads in two minutes."""
 
+from bolus.report.dce import render_dce_report
 from bolus.report.dce_findings import DceFindings, ExampleVoxel
 from bolus.report.findings import (
     DscFindings,
@@ -26,6 +27,7 @@ __all__ = [
     "Verdict",
     "check_protocol",
     "quality_figures",
+    "render_dce_report",
     "render_dsc_report",
     "render_series_report",
     "sentence_for",

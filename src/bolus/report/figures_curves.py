@@ -96,11 +96,11 @@ def tissue_plot(findings: DscFindings) -> Picture | None:
 
 
 def _before_after(axis: Axes, findings: DscFindings, mask: Mask, name: str, colour: str) -> bool:
-    before = None if findings.delta_r2s is None else _mean(findings.delta_r2s, mask)
+    before = None if findings.delta_r2s is None else mean_curve(findings.delta_r2s, mask)
     if before is None:
         return False
     seconds = findings.signal.time.seconds
-    after = None if findings.corrected is None else _mean(findings.corrected, mask)
+    after = None if findings.corrected is None else mean_curve(findings.corrected, mask)
     plain = name if after is None else f"{name}, measured"
     axis.plot(seconds, before, color=colour, lw=1.3, ls="-" if after is None else "--", label=plain)
     if after is not None:
@@ -108,8 +108,8 @@ def _before_after(axis: Axes, findings: DscFindings, mask: Mask, name: str, colo
     return True
 
 
-def _mean(series: PerfusionSeries, mask: Mask) -> np.ndarray | None:
-    """Mean curve of a mask, or None where no voxel has a whole curve."""
+def mean_curve(series: PerfusionSeries, mask: Mask) -> np.ndarray | None:
+    """Return the mean curve of a mask, or None where no voxel has a whole curve."""
     if not mask.count:
         return None
     curves = series.curves(mask)

@@ -6,7 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from bolus.core import LabelMap, ParameterMap
+from bolus.core import ArterialInput, LabelMap
+from bolus.report.exam import Exam
 from bolus.report.figures import INK, Picture, house_style
 from bolus.report.figures_slices import (
     SLICES,
@@ -28,6 +29,8 @@ _NO_ANSWER = 128
 """Grey level of brain voxels without an answer: no colour scale here has a neutral grey."""
 _DIM = 0.35
 """What is outside the brain stays visible, but steps back behind the map."""
+_BEHIND = 0.6
+"""Brain without colour steps back less, yet no grey is as bright as the ends of the colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,14 @@ SCALES = {
     "delay": Scale(colours="viridis", low=-2, high=8),
     "psr": Scale(colours="viridis", low=0, high=150),
     "k1": Scale(colours="inferno", low=0, high=4),
+    "ktrans": Scale(colours="inferno", low=0, high=0.2),
+    "ve": Scale(colours="viridis", low=0, high=60),
+    "vp": Scale(colours="inferno", low=0, high=10),
+    "kep": Scale(colours="viridis", low=0, high=2),
+    "fp": Scale(colours="inferno", low=0, high=120),
+    "ps": Scale(colours="inferno", low=0, high=20),
+    "t10": Scale(colours="viridis", low=0, high=3),
+    "r2": Scale(colours="viridis", low=0, high=1),
 }
 _STEPS = (1, 2, 5)
 _LEAST_LEAKAGE = 1e-4
@@ -60,19 +71,21 @@ _EXCEEDED = 0.1
 """Share of the brain beyond a fixed range that calls for another one."""
 
 
-def view_of(findings: DscFindings) -> AxialView:
+def view_of(findings: Exam) -> AxialView:
     """Return the slices of this report: through the tumour, or through the brain."""
     return AxialView.of(findings.brain, findings.tumour_mask, slices=SLICES)
 
 
-def scale_of(findings: DscFindings, key: str) -> Scale:
+def scale_of(findings: Exam, key: str, *, shown: np.ndarray | None = None) -> Scale:
     """Return the fixed scale of a quantity, or a round range where there is none or it is too low.
 
     A fixed range that more than a tenth of the brain exceeds would show one colour only: then,
-    and for leakage and times, the range is chosen for the exam, and the page says so.
+    and for leakage and times, the range is chosen for the exam, and the page says so. With `shown`
+    (x, y, z), only its voxels count.
     """
     item = findings.maps[key]
-    values = item.values[findings.brain.values & np.isfinite(item.values)]
+    known = findings.brain.values & np.isfinite(item.values)
+    values = item.values[known if shown is None else known & shown]
     fixed = SCALES.get(key)
     if fixed and not (values.size and np.mean(values > fixed.high) > _EXCEEDED):
         return fixed
@@ -105,23 +118,46 @@ def _round_up(value: float) -> float:
     return float(power * next(s for s in (*_STEPS, 10) if s * power >= value * (1 - 1e-9)))
 
 
-def map_row(findings: DscFindings, view: AxialView, key: str) -> Picture:
-    """Draw one map, in the same slices and scale as all others; grey voxels have no answer."""
-    item = findings.maps[key]
-    scale = scale_of(findings, key)
-    values = item.values[findings.brain.values & np.isfinite(item.values)]
-    over = bool(values.size and values.max() > scale.high)
-    under = bool(values.size and values.min() < scale.low)
+def map_row(
+    findings: Exam, view: AxialView, key: str, *, shown: np.ndarray | None = None
+) -> Picture:
+    """Draw one map, in the same slices and scale as all others; grey voxels have no answer.
+
+    With `shown` (x, y, z), voxels outside of it are the baseline image instead.
+    """
+    scale = scale_of(findings, key, shown=shown)
+    return painted_row(
+        findings, view, findings.maps[key].values, scale, label=symbol_with_unit(key),
+        alt=_map_words(findings, view, key, scale), keys=(key,), shown=shown,
+    )  # fmt: skip
+
+
+def painted_row(
+    findings: Exam,
+    view: AxialView,
+    values: np.ndarray,
+    scale: Scale,
+    *,
+    label: str,
+    alt: str,
+    keys: tuple[str, ...],
+    shown: np.ndarray | None = None,
+) -> Picture:
+    """Draw numbers (x, y, z) of the brain in colours, with a bar named `label`."""
+    inside = findings.brain.values & np.isfinite(values)
+    seen = values[inside if shown is None else inside & shown]
+    over = bool(seen.size and seen.max() > scale.high)
+    under = bool(seen.size and seen.min() < scale.low)
     with house_style():
         figure, panels = panels_of(view)
         for panel, index in zip(panels, view.slices, strict=True):
-            panel.show(_coloured(findings, view, index, item, scale))
-            _tumour_outline(panel, findings, view, index)
-        _bar(panels[-1], scale, symbol_with_unit(key), beyond=(under, over))
-        return finish(figure, alt=_map_words(findings, view, key, scale), keys=(key,))
+            panel.show(_coloured(findings, view, index, values, scale, shown))
+            tumour_outline(panel, findings, view, index)
+        _bar(panels[-1], scale, label, beyond=(under, over))
+        return finish(figure, alt=alt, keys=keys)
 
 
-def anatomy_row(findings: DscFindings, view: AxialView) -> Picture:
+def anatomy_row(findings: Exam, view: AxialView) -> Picture:
     """Draw the baseline image with the tumour's parts."""
     with house_style():
         figure, panels = panels_of(view)
@@ -147,7 +183,7 @@ def mask_row(findings: DscFindings, view: AxialView) -> Picture:
                 picture = _tinted(picture, view.plane(mask.values, index), colour, strength)
             panel.show(picture)
             panel.outline(view.plane(findings.brain.values, index), BRAIN_COLOUR, 1.1)
-            _tumour_outline(panel, findings, view, index)
+            tumour_outline(panel, findings, view, index)
         words = (
             "Regions used, on the baseline image: brain outline, white-matter reference, leakage "
             f"reference and tumour outline; {slice_words(view)}."
@@ -155,11 +191,14 @@ def mask_row(findings: DscFindings, view: AxialView) -> Picture:
         return finish(figure, alt=words, keys=("signal",))
 
 
-def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
+def artery_places(
+    findings: Exam, view: AxialView, artery: ArterialInput | None = None
+) -> Picture | None:
     """Draw where the artery's voxels lie; None for an artery that was given as a curve."""
-    if not len(findings.aif.voxels):
+    voxels = (findings.aif if artery is None else artery).voxels
+    if not len(voxels):
         return None
-    places = view.places(findings.aif.voxels)
+    places = view.places(voxels)
     found, counts = np.unique(places[:, 2], return_counts=True)
     chosen = tuple(sorted(int(k) for k in found[np.argsort(-counts, kind="stable")][:3]))
     there = view.with_slices(chosen, findings.signal.grid)
@@ -182,7 +221,7 @@ def artery_places(findings: DscFindings, view: AxialView) -> Picture | None:
         return finish(figure, alt=words, keys=("signal",))
 
 
-def part_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
+def part_colours(findings: Exam) -> list[tuple[str, str, str]]:
     """Return colour, name and volume of the tumour's parts, as drawn on the anatomy."""
     if findings.tumour is None:
         return []
@@ -209,20 +248,30 @@ def mask_colours(findings: DscFindings) -> list[tuple[str, str, str]]:
 
 
 def _coloured(
-    findings: DscFindings, view: AxialView, index: int, item: ParameterMap, scale: Scale
+    findings: Exam,
+    view: AxialView,
+    index: int,
+    values: np.ndarray,
+    scale: Scale,
+    shown: np.ndarray | None,
 ) -> np.ndarray:
     """Return one slice of a map as RGB bytes: dim anatomy around the brain, grey for no answer."""
-    picture = (grey_slice(findings.anatomy, findings.brain, view, index) * _DIM).astype(np.uint8)
+    plain = grey_slice(findings.anatomy, findings.brain, view, index)
+    picture = (plain * _DIM).astype(np.uint8)
     inside = view.plane(findings.brain.values, index)
-    plane = view.plane(item.values, index)
+    plane = view.plane(values, index)
     known = inside & np.isfinite(plane)
     level = np.clip((plane - scale.low) / (scale.high - scale.low), 0, 1)
     picture[inside] = _NO_ANSWER
+    if shown is not None:
+        known &= view.plane(shown, index)
+        picture[inside] = (plain[inside] * _BEHIND).astype(np.uint8)
     picture[known] = matplotlib.colormaps[scale.colours](level[known], bytes=True)[:, :3]
     return picture
 
 
-def _tumour_outline(panel: Panel, findings: DscFindings, view: AxialView, index: int) -> None:
+def tumour_outline(panel: Panel, findings: Exam, view: AxialView, index: int) -> None:
+    """Draw the border of the whole tumour on one slice, legible on dark and on bright."""
     tumour = findings.tumour_mask
     if tumour is not None:
         plane = view.plane(tumour.values, index)
@@ -271,7 +320,7 @@ def _ticks(scale: Scale) -> list[float]:
     return [scale.low, (scale.low + scale.high) / 2, scale.high]
 
 
-def _map_words(findings: DscFindings, view: AxialView, key: str, scale: Scale) -> str:
+def _map_words(findings: Exam, view: AxialView, key: str, scale: Scale) -> str:
     item = findings.maps[key]
     values = item.values[findings.brain.values & np.isfinite(item.values)]
     unit = unit_text(item.quantity.unit)

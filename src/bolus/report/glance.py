@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.core import Grid, PerfusionSeries, TimeAxis
+from bolus.report.exam import Exam
 from bolus.report.findings import Bolus, DscFindings, Motion, largest
 from bolus.report.protocol import ProtocolItem, Verdict
 from bolus.report.wording import number, plural, symbol, thousands
@@ -39,7 +40,7 @@ class Glance:
 def at_a_glance(findings: DscFindings, protocol: tuple[ProtocolItem, ...]) -> tuple[Glance, ...]:
     """Return the tiles of the strip, in the order of the exam."""
     return (
-        _protocol(protocol),
+        protocol_tile(protocol, "meet the consensus"),
         bolus_tile(findings.bolus, findings.signal.time),
         _artery(findings),
         motion_tile(findings.motion, findings.motion_skipped, findings.signal, findings.bolus),
@@ -52,8 +53,9 @@ def main_map(findings: DscFindings) -> str:
     return next((key for key in ("ncbv", "cbv", "srcbv") if key in findings.maps), "")
 
 
-def _protocol(items: tuple[ProtocolItem, ...]) -> Glance:
-    differs = [item.name.lower() for item in items if item.verdict is Verdict.DIFFERS]
+def protocol_tile(items: tuple[ProtocolItem, ...], words: str) -> Glance:
+    """Tell how many items of the protocol are as recommended; `words` says by whom."""
+    differs = [_inside_a_line(item.name) for item in items if item.verdict is Verdict.DIFFERS]
     silent = sum(item.verdict is Verdict.NOT_STATED for item in items)
     meets = sum(item.verdict is Verdict.MEETS for item in items)
     detail = f"differs: {', '.join(differs)}" if differs else ""
@@ -62,9 +64,14 @@ def _protocol(items: tuple[ProtocolItem, ...]) -> Glance:
     return Glance(
         name="Protocol",
         look=bool(differs) or meets < silent,
-        finding=f"{meets} of {len(items)} items meet the consensus",
+        finding=f"{meets} of {len(items)} items {words}",
         detail=detail,
     )
+
+
+def _inside_a_line(name: str) -> str:
+    """Return a name as it stands within a sentence: T1 stays T1."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
 def bolus_tile(bolus: Bolus, time: TimeAxis) -> Glance:
@@ -123,9 +130,7 @@ def _voxels(findings: DscFindings) -> Glance:
         return Glance(name="Voxels", look=True, finding="no blood volume map")
     lost, total = findings.lost_voxels(key)
     percent = 100 * lost / total if total else float("nan")
-    odd = {
-        k: _implausible_percent(findings, k) for k in ("cbv", "cbf", "mtt") if k in findings.maps
-    }
+    odd = {k: implausible_percent(findings, k) for k in ("cbv", "cbf", "mtt") if k in findings.maps}
     worst = max(odd, key=lambda k: odd[k], default="")
     strange = bool(worst) and odd[worst] > _LOST_PERCENT
     return Glance(
@@ -136,8 +141,8 @@ def _voxels(findings: DscFindings) -> Glance:
     )
 
 
-def _implausible_percent(findings: DscFindings, key: str) -> float:
-    """Share of brain voxels whose answer lies outside the range of tissue [%]."""
+def implausible_percent(findings: Exam, key: str) -> float:
+    """Return the share of brain voxels whose answer lies outside the range of tissue [%]."""
     item = findings.maps[key]
     values = item.values[findings.brain.values & np.isfinite(item.values)]
     return 100 * float(np.mean(~item.quantity.is_plausible(values))) if values.size else 0.0

@@ -1,21 +1,24 @@
 """The report of one DSC exam: what its template needs, in words and numbers."""
 
-import json
-
 import numpy as np
 
-from bolus.report.findings import DscFindings, QualityLine
+from bolus.report.findings import DscFindings
 from bolus.report.glance import at_a_glance, main_map
 from bolus.report.methods import write_methods
 from bolus.report.page import render_page
 from bolus.report.protocol import CITATION, CITATION_DOI, check_protocol
-from bolus.report.tables import interval_table, quantity_table, status_table
+from bolus.report.tables import (
+    interval_table,
+    quality_rows,
+    quantity_table,
+    settings_text,
+    status_table,
+)
 from bolus.report.wording import (
     exam_words,
     number,
     of_quantity,
     signed,
-    significant,
     symbol,
     thousands,
     unit_text,
@@ -61,11 +64,11 @@ def _context(findings: DscFindings) -> dict[str, object]:
         "ratios": _ratios(findings),
         "pictures": draw(findings),
         "status": status_table(findings),
-        "quality": _quality(findings),
+        "quality": quality_rows(findings.quality),
         "protocol": protocol,
         "citation": {"text": CITATION, "link": f"https://doi.org/{CITATION_DOI}"},
         "methods": write_methods(findings.provenance, version=findings.version),
-        "settings": _settings(findings),
+        "settings": settings_text(findings.settings),
         "digest": findings.provenance.digest(),
     }
 
@@ -126,28 +129,3 @@ def _ratios(findings: DscFindings) -> list[dict[str, object]]:
         }
         for ratio in findings.ratios
     ]
-
-
-def _quality(findings: DscFindings) -> list[dict[str, object]]:
-    return [
-        {
-            "name": item.name,
-            "value": f"{_figure(item)} {unit_text(item.unit)}".strip(),
-            "look": item.look,
-            "detail": item.detail,
-        }
-        for item in findings.quality
-    ]
-
-
-def _figure(item: QualityLine) -> str:
-    """Return a whole number without a unit as a count, all others with three digits."""
-    if not item.unit and float(item.value).is_integer():
-        return thousands(int(item.value))
-    return significant(item.value)
-
-
-def _settings(findings: DscFindings) -> str:
-    if not findings.settings:
-        return ""
-    return json.dumps(dict(findings.settings), indent=2, sort_keys=True, default=str)

@@ -85,6 +85,14 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "baseline_image": "The baseline image is the mean of the frames before the bolus",
         "find_bolus": "Steady state, baseline, bolus arrival and first pass were found "
         "on the mean brain signal",
+        "read_t1_map": "T1 before the agent was read from a map",
+        "fit_dce": "Concentration curves were fitted in every voxel",
+        "initial_area": "IAUC60 is the area under the concentration curve in the first 60 s "
+        "after the agent arrives",
+        "steady_state_area": "The mean relative enhancement was taken over the frames after the "
+        "first pass",
+        "find_enhancement": "Baseline and the arrival of the agent were found on the leading "
+        "vessels",
         "r10_map": "The native longitudinal relaxation rate was fitted in every voxel",
         "signal_to_concentration": "Signal was converted to concentration of contrast agent by "
         "the exact inverse of the signal equation",
@@ -97,6 +105,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "aif_in_plasma": "Blood concentration was divided by the plasma fraction",
         "aif_from_dsc": "The arterial input was taken from the DSC series of the same patient and "
         "scaled to that of DCE",
+        "with_smooth_tail": "From 30 s after its half rise the arterial input follows the smooth "
+        "decay of a large vein, fitted as a sum of exponentials",
+        "between_samples": "Between its samples the arterial input was interpolated by a gamma "
+        "variate and a cubic spline",
+        "disperse": "It was dispersed by an exponential that fits the median curve of the brain "
+        "best, to stand for the plasma of the capillaries",
         "average_over_frames": "The arterial input was averaged over the duration of each frame",
         "signal_to_delta_r2s": "Signal was converted to the change of transverse relaxation rate, "
         "ΔR2*(t) = −ln(S(t)/S0)/TE",
@@ -150,6 +164,17 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
                 "what leaks and is washed out",
                 "matched": "with a model of leakage and washout beside a reference curve that is "
                 "matched to the transit and arrival of each voxel",
+            },
+        ),
+        "fit_dce": (
+            "model",
+            {
+                "tofts": "with the Tofts model, which has no plasma of its own",
+                "extended_tofts": "with the extended Tofts model",
+                "patlak": "with the Patlak model, in which nothing flows back",
+                "two_compartment_uptake": "with the two-compartment uptake model",
+                "two_compartment_exchange": "with the two-compartment exchange model",
+                "best": "with several models, of which the corrected Akaike criterion chose one",
             },
         ),
         "svd_maps": (

@@ -1,6 +1,9 @@
 """All pictures of a page, in one place."""
 
+import numpy as np
+
 from bolus.report import figures_curves, figures_maps, figures_series
+from bolus.report.exam import Exam
 from bolus.report.findings import DscFindings
 from bolus.report.series_findings import SeriesFindings
 from bolus.report.slices import AxialView
@@ -17,8 +20,8 @@ def draw(findings: DscFindings) -> dict[str, object]:
     motion = findings.motion
     return {
         "anatomy": figures_maps.anatomy_row(findings, view),
-        "maps": [_map(findings, view, key) for key in keys],
-        "more": [_map(findings, view, key) for key in more],
+        "maps": [map_entry(findings, view, key) for key in keys],
+        "more": [map_entry(findings, view, key) for key in more],
         "masks": figures_maps.mask_row(findings, view),
         "parts": figures_maps.part_colours(findings),
         "mask_parts": figures_maps.mask_colours(findings),
@@ -50,9 +53,12 @@ def draw_series(findings: SeriesFindings) -> dict[str, object]:
     }
 
 
-def _map(findings: DscFindings, view: AxialView, key: str) -> dict[str, object]:
+def map_entry(
+    findings: Exam, view: AxialView, key: str, *, shown: np.ndarray | None = None
+) -> dict[str, object]:
+    """Return one map with the words around it; see `figures_maps.map_row` for `shown`."""
     item = findings.maps[key]
-    scale = figures_maps.scale_of(findings, key)
+    scale = figures_maps.scale_of(findings, key, shown=shown)
     lost, _ = findings.lost_voxels(key)
     return {
         "key": key,
@@ -61,5 +67,5 @@ def _map(findings: DscFindings, view: AxialView, key: str) -> dict[str, object]:
         "unit": unit_text(item.quantity.unit) or "ratio",
         "range_chosen": scale.chosen,
         "lost": thousands(lost) if lost else "",
-        "picture": figures_maps.map_row(findings, view, key),
+        "picture": figures_maps.map_row(findings, view, key, shown=shown),
     }

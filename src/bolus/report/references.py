@@ -23,6 +23,15 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1002/jmri.1880100302": "Tofts PS, Brix G, Buckley DL, et al. Estimating kinetic "
         "parameters from dynamic contrast-enhanced T1-weighted MRI of a diffusable tracer: "
         "standardized quantities and symbols. J Magn Reson Imaging 1999;10:223-232.",
+        "10.1002/jmri.1880070113": "Tofts PS. Modeling tracer kinetics in dynamic Gd-DTPA MR "
+        "imaging. J Magn Reson Imaging 1997;7:91-101.",
+        "10.1038/jcbfm.1983.1": "Patlak CS, Blasberg RG, Fenstermacher JD. Graphical evaluation of "
+        "blood-to-brain transfer constants from multiple-time uptake data. J Cereb Blood Flow "
+        "Metab 1983;3:1-7.",
+        "10.1088/0031-9155/57/2/R1": "Sourbron SP, Buckley DL. Tracer kinetic modelling in MRI: "
+        "estimating perfusion and capillary permeability. Phys Med Biol 2012;57:R1-R33.",
+        "10.1093/biomet/76.2.297": "Hurvich CM, Tsai CL. Regression and time series model "
+        "selection in small samples. Biometrika 1989;76:297-307.",
         "10.1148/radiol.2017170764": "You SH, Choi SH, et al. Differentiation of high-grade from "
         "low-grade astrocytoma: improvement in diagnostic accuracy and reliability of "
         "pharmacokinetic parameters from DCE MR imaging by using arterial input functions obtained "

@@ -1,18 +1,21 @@
 """The tables of the page: rows of text, ready for the template."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bolus.core import QUANTITIES, Assumed, FitStatus, PerfusionSeries
-from bolus.report.findings import DscFindings, Region
+from bolus.report.exam import Exam
+from bolus.report.findings import QualityLine, Region
 from bolus.report.wording import (
     ABSENT,
     interval_words,
     number,
     of_quantity,
     shape_words,
+    significant,
     size_words,
     symbol,
     thousands,
@@ -20,7 +23,7 @@ from bolus.report.wording import (
     unit_text,
 )
 
-_STATUS_WORDS = {
+STATUS_WORDS = {
     FitStatus.OK: "answer",
     FitStatus.NOT_FINITE: "not finite",
     FitStatus.NO_SIGNAL: "no signal",
@@ -28,6 +31,7 @@ _STATUS_WORDS = {
     FitStatus.NOT_CONVERGED: "not converged",
     FitStatus.AT_BOUND: "at a bound",
 }
+"""Why a voxel has an answer or none, as it is printed."""
 
 
 _ORIGINS = {"user": "given by the user", "sidecar": "JSON sidecar", "header": "NIfTI header"}
@@ -75,12 +79,14 @@ def interval_table(regions: Iterable[Region], key: str) -> IntervalTable | None:
     if not chosen:
         return None
     ends = [v for r in chosen for v in (r.p05, r.p95, r.low95, r.high95) if np.isfinite(v)]
+    # An interval beyond what the quantity can be must not squeeze all others together.
+    ends = [float(v) for v in np.clip(ends, QUANTITIES[key].low, QUANTITIES[key].high)]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     ticks = _ticks(low, high if high > low else low + 1.0)
     first, last = ticks[0], ticks[-1]
 
     def place(value: float) -> float:
-        return round(100 * (value - first) / (last - first), 2)
+        return round(float(np.clip(100 * (value - first) / (last - first), 0, 100)), 2)
 
     return IntervalTable(
         key=key,
@@ -157,12 +163,12 @@ def _cell(row: Region | None) -> tuple[str, str]:
     return of_quantity(row.mean, row.key), "" if interval == ABSENT else interval
 
 
-def status_table(findings: DscFindings) -> WideTable:
+def status_table(findings: Exam) -> WideTable:
     """Return per map how many brain voxels have an answer, and why the others have none."""
     inside = findings.brain.values
     used = [
         status
-        for status in _STATUS_WORDS
+        for status in STATUS_WORDS
         if status is FitStatus.OK
         or any(bool((m.status[inside] == status).any()) for m in findings.maps.values())
     ]
@@ -182,8 +188,33 @@ def status_table(findings: DscFindings) -> WideTable:
                 (thousands(odd), ""),
             )
         )
-    words = ("brain median", *(_STATUS_WORDS[status] for status in used), "implausible")
+    words = ("brain median", *(STATUS_WORDS[status] for status in used), "implausible")
     return WideTable(heads=(("Map", ""), *((w, "") for w in words)), rows=tuple(rows))
+
+
+def quality_rows(lines: Iterable[QualityLine]) -> list[dict[str, object]]:
+    """Return the figures of the series, ready to be printed."""
+    return [
+        {
+            "name": item.name,
+            "value": f"{_figure(item)} {unit_text(item.unit)}".strip(),
+            "look": item.look,
+            "detail": item.detail,
+        }
+        for item in lines
+    ]
+
+
+def _figure(item: QualityLine) -> str:
+    """Return a whole number without a unit as a count, all others with three digits."""
+    if not item.unit and float(item.value).is_integer():
+        return thousands(int(item.value))
+    return significant(item.value)
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings as they are printed at the end of a page; "" where there are none."""
+    return json.dumps(dict(settings), indent=2, sort_keys=True, default=str) if settings else ""
 
 
 def acquisition_rows(series: PerfusionSeries) -> tuple[tuple[str, str, str], ...]:

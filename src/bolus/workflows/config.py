@@ -2,6 +2,7 @@
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,7 +21,10 @@ class _Section(BaseModel):
 
 
 class AcquisitionSettings(_Section):
-    """What the scanner did; states what the sidecar does not, and wins over it."""
+    """What the scanner did; states what the sidecar does not, and wins over it.
+
+    Echo time, repetition time, flip angle and doses are those of DSC; field and agent of both.
+    """
 
     echo_time_s: Seconds | None = None
     repetition_time_s: Seconds | None = None
@@ -48,6 +52,35 @@ class DscSettings(_Section):
     aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
 
 
+class DceSettings(_Section):
+    """How a DCE series becomes maps, and what the scanner did in it.
+
+    The DSC series of the same session has another echo, repetition time and flip angle.
+    """
+
+    echo_time_s: Seconds | None = None
+    repetition_time_s: Seconds | None = None
+    """Of the excitations."""
+    frame_time_s: Seconds | None = None
+    flip_angle_deg: Annotated[float, Field(gt=0, le=180)] | None = None
+    motion_correction: bool = True
+    model: Literal[
+        "extended_tofts", "tofts", "patlak", "two_compartment_uptake",
+        "two_compartment_exchange", "best",
+    ] = "extended_tofts"  # fmt: skip
+    delay: Literal["none", "patient", "voxel"] = "patient"
+    """"patient": one delay for all voxels and, for models without flow, one dispersion."""
+    kep_max_per_min: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Faster than this is plasma on its way through, not leakage."""
+    aif: Literal[
+        "auto", "dsc", "parker", "georgiou", "orton_exponential", "orton_cosine"
+    ] = "auto"  # fmt: skip
+    aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
+    aif_medium: Literal["blood", "plasma"] | None = None
+    t10_s: Seconds | None = None
+    relaxivity_per_mmolar_s: Annotated[float, Field(gt=0, le=50)] | None = None
+
+
 class BurdenSettings(_Section):
     """Fractional tumour burden: nCBV below `low`, between, and above `high`."""
 
@@ -61,6 +94,7 @@ class Config(_Section):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     patient: PatientSettings = PatientSettings()
     dsc: DscSettings = DscSettings()
+    dce: DceSettings = DceSettings()
     burden: BurdenSettings = BurdenSettings()
 
 
@@ -112,6 +146,23 @@ def parse_config(text: str) -> Config:
         ) from None
     try:
         return Config.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error) from None
+
+
+def config_with(config: Config, section: str, values: Mapping[str, object]) -> Config:
+    """Return settings with some keys of one section replaced, and checked as in a file.
+
+    Raises:
+        ConfigError: a value is not allowed.
+
+    Example:
+        >>> config_with(Config(), "dce", {"model": "patlak"}).dce.model
+        'patlak'
+    """
+    content = config.model_dump()
+    try:
+        return Config.model_validate({**content, section: {**content[section], **values}})
     except ValidationError as error:
         raise _explained(error) from None
 

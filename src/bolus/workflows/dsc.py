@@ -15,11 +15,11 @@ from bolus.core import (
     Mask,
     PerfusionSeries,
     Provenance,
-    Step,
 )
 from bolus.errors import Code, MetadataError
 from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_figures
 from bolus.workflows.config import Config
+from bolus.workflows.gathered import joined_history, region_rows
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -87,6 +87,7 @@ def quantify_dsc(
     """
     from threadpoolctl import threadpool_limits
 
+    _require_echo_times(scan)
     notices = list(scan.notices)
     # One thread: sums of floats are then added in the same order on every machine.
     with collected(notices), threadpool_limits(1):
@@ -103,6 +104,13 @@ def quantify_dsc(
     return _findings(
         scan, measured, aif, leakage, white, maps, config=config, remarks=(created, tuple(notices))
     )
+
+
+def _require_echo_times(scan: DscScan) -> None:
+    """Refuse before the minutes of motion correction what would be refused after them."""
+    for series in (scan.signal, scan.second_echo):
+        if series is not None:
+            series.acquisition.require("echo_time_s")
 
 
 def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
@@ -261,7 +269,9 @@ def _findings(
         maps=maps,
         provenance=_history(scan, maps),
         tumour=scan.tumour,
-        regions=_region_rows(scan, measured, white, maps),
+        regions=region_rows(
+            maps, tumour=scan.tumour, others={"normal-appearing white matter": white}
+        ),
         burden=burden,
         leakage=_comparison(measured, leakage, white, lesion),
         ratios=_ratios(measured, maps, white, lesion),
@@ -278,56 +288,16 @@ def _findings(
 
 def _history(scan: DscScan, maps: MapSet) -> Provenance:
     """Join the maps' histories, with what was searched for in front of the step that used it."""
-    joined = Provenance()
-    for item in maps.values():
-        joined = joined.merged(item.provenance)
-    searched = {"quantify.signal_to_delta_r2s": "quantify.find_bolus"}
-    searched["quantify.dual_echo_to_delta_r2s"] = "quantify.find_bolus"
-    searched["quantify.correct_leakage"] = "quantify.find_leakage_reference"
+    searched = {
+        "quantify.signal_to_delta_r2s": "quantify.find_bolus",
+        "quantify.dual_echo_to_delta_r2s": "quantify.find_bolus",
+        "quantify.correct_leakage": "quantify.find_leakage_reference",
+    }
     if scan.brain is None:
         searched["quantify.find_bolus"] = "preprocess.find_brain"
     if scan.white_matter is None:
         searched["quantify.normalise_to_white_matter"] = "quantify.find_white_matter"
-    steps: list[Step] = []
-    for step in joined.steps:
-        pending = [step]
-        while (before := searched.pop(pending[0].function, None)) is not None:
-            pending.insert(0, Step(before, {}))
-        steps += pending
-    return Provenance(steps=tuple(steps), inputs=joined.inputs)
-
-
-def _region_rows(
-    scan: DscScan, measured: Measured, white: Mask, maps: MapSet
-) -> tuple[quantify.RegionRow, ...]:
-    """Summarise the tumour's parts, the tumour as a whole where it has parts, and white matter."""
-    rows = quantify.region_table(maps, _regions(scan, measured, white))
-    if scan.tumour is None or len(scan.tumour.names) < 2:
-        return rows
-    whole = LabelMap(
-        values=scan.tumour.foreground.values.astype(np.int16),
-        grid=scan.tumour.grid,
-        names={1: "whole tumour"},
-    )
-    return (*quantify.region_table(maps, whole), *rows)
-
-
-def _regions(scan: DscScan, measured: Measured, white: Mask) -> LabelMap:
-    """Number the tumour's parts as the user did, and put white matter behind them."""
-    values = np.zeros(measured.brain.grid.shape, np.int16)
-    names: dict[int, str] = {}
-    if scan.tumour is not None:
-        values[...] = scan.tumour.values
-        names = dict(scan.tumour.names)
-    reference = max(names, default=0) + 1
-    held = set(np.unique(values).tolist())
-    names = {label: name for label, name in names.items() if label in held}
-    values[white.values & (values == 0)] = reference
-    return LabelMap(
-        values=values,
-        grid=measured.brain.grid,
-        names={**names, reference: "normal-appearing white matter"},
-    )
+    return joined_history(maps, searched)
 
 
 def _comparison(

@@ -3,8 +3,10 @@
 import datetime
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from bolus import __version__, io
 from bolus.errors import BolusError
@@ -15,18 +17,23 @@ from bolus.workflows.inputs import DscPaths, read_scan
 from bolus.workflows.outputs import REPORT_NAME, Names, write_findings
 from bolus.workflows.progress import Progress, silent, stage
 
+F = TypeVar("F")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ExamOutcome:
+class Outcome(Generic[F]):
     """Where the report is, and what was found; `findings` is None if it had been done before."""
 
     report: Path
-    findings: DscFindings | None
+    findings: F | None
 
     @property
     def skipped(self) -> bool:
         """Whether a complete result of the same inputs, settings and version was there."""
         return self.findings is None
+
+
+ExamOutcome = Outcome[DscFindings]
 
 
 def run_exam(
@@ -51,13 +58,8 @@ def run_exam(
     Raises:
         BolusError: with the file it is about; nothing is written then.
     """
-    inputs = {path.name: io.file_digest(path) for path in _read_files(paths)}
-    settings = config_digest(config)
-    if io.is_complete(output, inputs=inputs, config_digest=settings, version=__version__):
-        return ExamOutcome(report=output / REPORT_NAME, findings=None)
-    with io.open_output(
-        output, inputs=inputs, config_digest=settings, version=__version__
-    ) as folder:
+
+    def work(folder: io.OutputFolder) -> DscFindings:
         with stage(progress, "Reading"):
             scan = read_scan(paths, config, label=label)
         try:
@@ -66,12 +68,46 @@ def run_exam(
             raise error.at(paths.series) from None
         with stage(progress, "Report and files"):
             write_findings(folder, findings, names)
-    return ExamOutcome(report=output / REPORT_NAME, findings=findings)
+        return findings
+
+    series = tuple(p for p in (paths.series, paths.second_echo) if p is not None)
+    return once(
+        with_sidecars(paths.present(), series), output, settings=config_digest(config), work=work
+    )
 
 
-def _read_files(paths: DscPaths) -> tuple[Path, ...]:
-    sidecars = (io.find_sidecar(p) for p in (paths.series, paths.second_echo) if p is not None)
-    return (*paths.present(), *(s for s in sidecars if s is not None))
+def once(
+    files: Iterable[Path],
+    output: Path,
+    *,
+    settings: str,
+    work: Callable[[io.OutputFolder], F],
+) -> Outcome[F]:
+    """Do the work of an exam unless its folder holds the result; the folder appears as a whole.
+
+    Args:
+        files: everything that is read.
+        output: the folder of this exam.
+        settings: digest of all that decides besides the files.
+        work: reads, quantifies, and writes into the open folder.
+    """
+    inputs: dict[str, str] = {}
+    for number, path in enumerate(files):  # two folders may hold files of one name
+        name = path.name if path.name not in inputs else f"{path.name} ({number})"
+        inputs[name] = io.file_digest(path)
+    if io.is_complete(output, inputs=inputs, config_digest=settings, version=__version__):
+        return Outcome(report=output / REPORT_NAME, findings=None)
+    with io.open_output(
+        output, inputs=inputs, config_digest=settings, version=__version__
+    ) as folder:
+        findings = work(folder)
+    return Outcome(report=output / REPORT_NAME, findings=findings)
+
+
+def with_sidecars(files: Iterable[Path], images: Iterable[Path]) -> tuple[Path, ...]:
+    """Return files, and the sidecars of those images that have one."""
+    sidecars = (io.find_sidecar(image) for image in images)
+    return (*files, *(sidecar for sidecar in sidecars if sidecar is not None))
 
 
 def config_digest(config: Config) -> str:

@@ -1,12 +1,13 @@
 """Findings to files: maps with their sidecars, masks, curves, tables, and the report."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bolus import io, report
-from bolus.core import PerfusionSeries
+from bolus.core import Assumed, MapSet, PerfusionSeries, Provenance
 from bolus.report import DscFindings
-from bolus.report.findings import Motion
+from bolus.report.findings import Motion, QualityLine, Region
 
 REPORT_NAME = "report.html"
 SPACE = "dsc"
@@ -71,19 +72,13 @@ def write_findings(
     Raises:
         ResourceError: the disk is full, or may not be written.
     """
-    sources = [name for name, _digest in findings.provenance.inputs] or ["simulated series"]
+    sources = sources_of(findings.provenance)
     method = str(findings.settings["leakage_correction"])
-    for key, item in findings.maps.items():
-        last = item.provenance.steps[-1]
-        io.write_map(
-            output,
-            names.map(key, method="uncorrected" if method == "none" else method),
-            item,
-            sources=sources,
-            algorithm=report.sentence_for(last),
-            reference=last.source or "docs/science of bolus",
-            block={"Assumed": {name: value.value for name, value in findings.assumptions}},
-        )
+    method = "uncorrected" if method == "none" else method
+    write_maps(
+        output, findings.maps, names, method=method, sources=sources,
+        assumed=findings.assumptions,
+    )  # fmt: skip
     for label, mask in (
         ("brain", findings.brain),
         ("whitematter", findings.white_matter),
@@ -93,12 +88,51 @@ def write_findings(
     if findings.tumour is not None:
         io.write_labels(output, names.segmentation("tumour"), findings.tumour, sources=sources)
     io.write_curve_tsv(output.path(names.table("aif")), findings.aif, spread=True)
-    output.write(names.table("regions"), _regions(findings))
+    output.write(names.table("regions"), regions_table(findings.regions))
     output.write(names.table("motion"), motion_table(findings))
+    output.write(names.table("quality"), quality_table(findings.quality, findings.warnings))
     output.write(report_name, report.render_dsc_report(findings))
 
 
-def _regions(findings: DscFindings) -> str:
+def sources_of(provenance: Provenance) -> list[str]:
+    """Return the names of the files that a history began from."""
+    return [name for name, _digest in provenance.inputs] or ["simulated series"]
+
+
+def write_maps(
+    output: io.OutputFolder,
+    maps: MapSet,
+    names: Names,
+    *,
+    method: str,
+    sources: list[str],
+    assumed: tuple[tuple[str, Assumed], ...],
+) -> None:
+    """Write every map with status, standard error and sidecar.
+
+    Args:
+        output: the open folder.
+        maps: of one exam.
+        names: how files are called.
+        method: what the names say of how they came about.
+        sources: names of the files they were made from.
+        assumed: every value that was not measured.
+    """
+    for key, item in maps.items():
+        last = item.provenance.steps[-1]
+        io.write_map(
+            output,
+            names.map(key, method=method),
+            item,
+            sources=sources,
+            algorithm=report.sentence_for(last),
+            reference=last.source or "docs/science of bolus",
+            block={"Assumed": {name: value.value for name, value in assumed}},
+        )
+
+
+def regions_table(regions: tuple[Region, ...]) -> str:
+    """Return the numbers of all regions as a table."""
     columns = (
         "region", "quantity", "unit", "voxels", "volume_ml", "mean", "mean_std", "low95",
         "high95", "median", "p05", "p95",
@@ -108,9 +142,21 @@ def _regions(findings: DscFindings) -> str:
             r.region, r.key, r.unit, r.voxels, r.volume_ml, r.mean, r.mean_std, r.low95,
             r.high95, r.median, r.p05, r.p95,
         )
-        for r in findings.regions
+        for r in regions
     ]  # fmt: skip
     return io.table_text(columns, rows)
+
+
+def quality_table(quality: Iterable[QualityLine], warnings: Sequence[str]) -> str:
+    """Return the figures of a series and the number of its warnings as a table.
+
+    `look` is true where the report asks its reader to look.
+    """
+    rows: list[tuple[str, float, str | None, bool]] = [
+        (line.name, line.value, line.unit or None, line.look) for line in quality
+    ]
+    rows.append(("warnings", len(warnings), None, bool(warnings)))
+    return io.table_text(("name", "value", "unit", "look"), rows)
 
 
 class Moving(Protocol):

@@ -327,3 +327,35 @@ def test_a_dataset_is_a_folder(tmp_path, root):
         find_sessions(tmp_path / root)
 
     assert caught.value.code in {Code.FILE_MISSING, Code.PATH_KIND}
+
+
+def test_dce_and_its_t1_images_are_found_with_or_without_dsc(tmp_path):
+    names = ("perf/{}_dce", "anat/{}_flip-10_VFA", "anat/{}_flip-2_VFA", "fmap/{}_TB1map")
+    for subject, more in (("sub-1", ("perf/{}_dsc", "anat/{}_T1map")), ("sub-2", ())):
+        for name in (*names, *more):
+            path = tmp_path / subject / (name.format(subject) + ".nii.gz")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    both, alone = find_sessions(tmp_path)
+
+    assert both.series is not None
+    assert both.series.name == "sub-1_dsc.nii.gz"
+    assert both.t1_map is not None
+    assert both.t1_map.name == "sub-1_T1map.nii.gz"
+    assert alone.series is None
+    assert alone.t1_map is None
+    assert alone.dce is not None
+    assert alone.dce.name == "sub-2_dce.nii.gz"
+    assert [p.name.split("_")[1] for p in alone.vfa] == ["flip-2", "flip-10"]
+    assert alone.b1_map is not None
+    assert alone.b1_map.name == "sub-2_TB1map.nii.gz"
+
+
+def test_two_dce_series_are_not_guessed_between(tmp_path):
+    folder = tmp_path / "sub-1" / "perf"
+    folder.mkdir(parents=True)
+    for run in (1, 2):
+        (folder / f"sub-1_run-{run}_dce.nii.gz").touch()
+    with pytest.raises(BolusError, match=r"run-1_dce.*run-2_dce"):
+        find_sessions(tmp_path)

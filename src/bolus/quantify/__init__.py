@@ -20,6 +20,7 @@ from bolus.quantify.dce_aif_tail import with_smooth_tail
 from bolus.quantify.dce_areas import area_between, initial_area, steady_state_area
 from bolus.quantify.dce_fit import DceFit
 from bolus.quantify.dce_forward import dce_curves
+from bolus.quantify.dce_leak import determined_maps, find_determined, find_leaking
 from bolus.quantify.dce_linear import LinearTofts, kep_per_min
 from bolus.quantify.dce_models import (
     DCE_MODELS,
@@ -152,15 +153,18 @@ __all__ = [
     "dce_aif_from_region",
     "dce_curves",
     "descriptor_maps",
+    "determined_maps",
     "disperse",
     "dual_echo_to_delta_r2s",
     "find_aif",
     "find_bolus",
     "find_dce_aif",
     "find_dce_vein",
+    "find_determined",
     "find_enhancement",
     "find_grey_matter",
     "find_leakage_reference",
+    "find_leaking",
     "find_transit",
     "find_white_matter",
     "fit_flip_angles",

@@ -119,6 +119,12 @@ def disperse(artery: ArterialInput, dispersion_s: float) -> ArterialInput:
 
     Raises:
         InputError: the time is negative.
+
+    Assumes:
+        The curve is linear between its samples and 0 before the first.
+
+    Source:
+        One exponential as the spread of a bolus: Calamante et al., Magn Reson Med 2000;44:466-473.
     """
     if dispersion_s == 0:
         return artery

@@ -3,9 +3,10 @@
 import numpy as np
 
 from bolus.core import QUANTITIES
+from bolus.quantify.dce_leak import leak_key
 from bolus.report.dce_findings import DceFindings
 from bolus.report.dce_glance import MODEL_NAMES, assumed_t1, dce_at_a_glance
-from bolus.report.figures_dce_maps import hidden_count, leak_key
+from bolus.report.figures_dce_maps import hidden_count
 from bolus.report.methods import write_methods
 from bolus.report.page import render_page
 from bolus.report.protocol_dce import PROTOCOL_LINKS, check_dce_protocol
@@ -51,7 +52,7 @@ def _context(findings: DceFindings) -> dict[str, object]:
         "mains": [table for table in tables if table is not None],
         "quantities": quantity_table(findings.regions),
         "model": MODEL_NAMES.get(findings.model, findings.model),
-        "leak": symbol(leak_key(findings)) if leak_key(findings) else "",
+        "leak": symbol(leak_key(findings.maps)) if leak_key(findings.maps) else "",
         "without_leak": _without_leak(findings),
         "t1_assumed": _t1_words(findings),
         "examples": _example_table(findings),
@@ -69,7 +70,7 @@ def _context(findings: DceFindings) -> dict[str, object]:
 def _without_leak(findings: DceFindings) -> str:
     """Say in how many brain voxels with an answer ve (or kep) is not drawn, or ""."""
     key = next((key for key in ("ve", "kep") if key in findings.maps), "")
-    if not key or not leak_key(findings):
+    if not key or not leak_key(findings.maps):
         return ""
     count, total = hidden_count(findings, key)
     if not count:

@@ -68,7 +68,8 @@ class DceFindings:
     """What one DCE exam gave, ready to be shown; nothing is computed from files here.
 
     `signal` is free of motion, `concentration` [mM] was made from it. `aif` is the plasma
-    concentration [mM] that the model was given; `measured_aif` and `vein` are the whole-blood
+    concentration [mM] of the artery, before it is brought to the capillaries; `measured_aif` and
+    `vein` are the whole-blood
     curves [mM] it came from (None where they were not searched for), `vein_scale` the factor that
     scaling to the vein put on the artery (1 where it was not used). `t10` [s] is None where one
     value was assumed for all voxels (`assumptions` then has it). `model` is the name of the

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 
+from bolus.quantify.dce_leak import INTERVAL_90, find_determined
 from bolus.report.dce_findings import DceFindings
 from bolus.report.figures import Picture, house_style
 from bolus.report.figures_maps import Scale, painted_row, tumour_outline
@@ -11,51 +12,27 @@ from bolus.report.figures_slices import finish, grey_slice, panels_of, slice_wor
 from bolus.report.slices import AxialView
 from bolus.report.wording import number, symbol
 
-INTERVAL_90 = 1.645
-"""Standard errors from the middle of a normal distribution to the ends of its central 90 %."""
-
 _PRECISION = Scale(colours="viridis_r", low=0, high=100)
 _SIGNED = frozenset({"delay", "iauc60", "ssarea", "r2"})
 """Quantities whose negative values are answers, not noise about zero."""
-_DEPENDS = frozenset({"ve", "kep"})
-"""Quantities that say nothing where nothing leaks."""
 
 
 def shown_voxels(findings: DceFindings, key: str) -> np.ndarray:
     """Return where (x, y, z) a map is drawn in colour.
 
     Negative answers of a quantity that cannot be negative stay in the numbers but have no colour.
-    ve and kep are drawn only where Ktrans (or PS) is above zero by more than its own 90 % interval,
-    and not where they lie on a bound of the fit, which has no standard error.
+    ve and kep are drawn only where they mean something: `quantify.find_determined`.
     """
-    item = findings.maps[key]
-    shown = np.isfinite(item.values)
+    shown = find_determined(findings.maps, key)
     if key not in _SIGNED:
-        shown &= np.nan_to_num(item.values) >= 0
-    if key in _DEPENDS and leak_key(findings):
-        shown &= leaking(findings)
-        if item.std is not None and np.isfinite(item.std).any():
-            shown &= np.isfinite(item.std)
-    return np.asarray(shown)
+        shown = shown & (np.nan_to_num(findings.maps[key].values) >= 0)
+    return shown
 
 
 def hidden_count(findings: DceFindings, key: str) -> tuple[int, int]:
     """Return how many brain voxels with an answer have no colour, and how many have an answer."""
     known = findings.brain.values & np.isfinite(findings.maps[key].values)
     return int(np.count_nonzero(known & ~shown_voxels(findings, key))), int(known.sum())
-
-
-def leak_key(findings: DceFindings) -> str:
-    """Return the key of the map that says how fast the agent leaks, or ""."""
-    return next((key for key in ("ktrans", "ps") if key in findings.maps), "")
-
-
-def leaking(findings: DceFindings) -> np.ndarray:
-    """Return where (x, y, z) the 90 % interval of Ktrans (or PS), if known, lies above zero."""
-    item = findings.maps[leak_key(findings)]
-    value = np.nan_to_num(item.values)
-    error = np.zeros_like(value) if item.std is None else np.nan_to_num(item.std)
-    return np.asarray((value > 0) & (value > INTERVAL_90 * error))
 
 
 def half_width_percent(findings: DceFindings, key: str) -> np.ndarray | None:

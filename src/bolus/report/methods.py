@@ -105,6 +105,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "aif_in_plasma": "Blood concentration was divided by the plasma fraction",
         "aif_from_dsc": "The arterial input was taken from the DSC series of the same patient and "
         "scaled to that of DCE",
+        "determined_maps": "Means of ve and kep leave out voxels whose leakage is within its 90 % "
+        "interval of zero",
         "with_smooth_tail": "From 30 s after its half rise the arterial input follows the smooth "
         "decay of a large vein, fitted as a sum of exponentials",
         "between_samples": "Between its samples the arterial input was interpolated by a gamma "

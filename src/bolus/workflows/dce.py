@@ -206,7 +206,7 @@ def _findings(
         provenance=joined_history(maps, searched),
         white_matter=scan.white_matter,
         tumour=scan.tumour,
-        regions=region_rows(maps, tumour=scan.tumour, others=others),
+        regions=region_rows(quantify.determined_maps(maps), tumour=scan.tumour, others=others),
         examples=example_voxels(fitted, concentration, tumour=lesion, normal=normal),
         motion=measured.motion if not measured.motion.skipped else None,
         motion_skipped=measured.motion.skipped,

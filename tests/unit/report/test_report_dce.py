@@ -14,11 +14,11 @@ from page_reader import HOSTILE, Page, loads_nothing
 
 from bolus import RESEARCH_USE
 from bolus.core import QUANTITIES, Assumed, LabelMap, MapSet, Mask, ParameterMap, Provenance
+from bolus.quantify import find_leaking
 from bolus.report import render_dce_report
 from bolus.report.dce_glance import assumed_t1, dce_at_a_glance
 from bolus.report.figures_dce_maps import (
     half_width_percent,
-    leaking,
     model_colours,
     shown_voxels,
 )
@@ -141,7 +141,7 @@ def test_a_negative_answer_has_no_colour_but_is_kept(findings):
     negative = one_map(findings, "ktrans", -0.01, 0.001)
 
     assert not shown_voxels(negative, "ktrans").any()
-    assert not leaking(negative).any()
+    assert not find_leaking(negative.maps).any()
     assert np.nanmax(negative.maps["ktrans"].values) == -0.01
 
 

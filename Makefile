@@ -27,9 +27,11 @@ demo: $(STAMP)  ## simulate a patient, run the whole main job, print where the r
 	$(BIN)/bolus demo --output $(DEMO_DIR)
 
 test: $(STAMP)  ## every test but the slow ones
+	@scripts/install_test_services
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile -m "not slow" src tests
 
 test-all: $(STAMP)  ## every test
+	@scripts/install_test_services
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile src tests
 
 check: $(STAMP)  ## lint, types, layers, documentation blocks

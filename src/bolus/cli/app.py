@@ -10,7 +10,10 @@ from bolus import RESEARCH_USE, __version__
 from bolus.cli import show
 from bolus.cli.certify import certify
 from bolus.cli.dce import dce
+from bolus.cli.export_dicom import export
 from bolus.cli.failure import EXIT_INPUT, EXIT_SOME_FAILED, exit_codes
+from bolus.cli.import_dicom import import_
+from bolus.cli.pacs import receive, send
 from bolus.cli.progress import progress_bars
 from bolus.cli.simulate import simulate
 
@@ -181,6 +184,10 @@ def curves(
 
 
 app.command()(dce)
+app.command(name="import")(import_)
+app.command()(export)
+app.command()(send)
+app.command()(receive)
 app.command()(simulate)
 app.command()(certify)
 

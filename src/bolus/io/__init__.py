@@ -11,6 +11,7 @@ from bolus.io.derivatives import (
     write_map,
     write_mask,
 )
+from bolus.io.dicom_series import read_dicom_series
 from bolus.io.names import safe_join
 from bolus.io.nifti import read_image, read_labels, read_mask, read_series, write_volume
 from bolus.io.receipt import Difference, Receipt, is_complete, read_receipt, verify
@@ -35,6 +36,7 @@ __all__ = [
     "json_text",
     "open_output",
     "read_curve_tsv",
+    "read_dicom_series",
     "read_image",
     "read_labels",
     "read_mask",

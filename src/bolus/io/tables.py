@@ -170,6 +170,16 @@ def read_label_names(path: Path) -> dict[int, str]:
         return {int(n): name for n, name in zip(indices, names, strict=True)}
 
 
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the column names and the cells of a table with tabs, as text.
+
+    Raises:
+        FileError: missing, too large, or not such a table.
+    """
+    columns, rows, _digest = _read(path)
+    return columns, rows
+
+
 def _read(path: Path) -> tuple[list[str], list[list[str]], str]:
     """Return the column names, the cells and the SHA-256 of a table with tabs."""
     content = read_bytes(path, limit=_LIMIT_BYTES)

@@ -12,6 +12,8 @@ from bolus.errors import Code, ConfigError
 from bolus.report.certificate import certificate_record, render_certificate
 from bolus.report.certificate_findings import Certificate, Chapter, Part
 from bolus.workflows.exam import now_text
+from bolus.workflows.gates_dce import certify_dce
+from bolus.workflows.gates_dce_published import find_published
 from bolus.workflows.gates_dsc import certify_dsc
 from bolus.workflows.gates_dsc_osipi import find_osipi_curves
 from bolus.workflows.gates_request import PROFILES, GateRequest, Profile
@@ -23,7 +25,7 @@ RECORD_NAME = "certificate.json"
 ChapterFunction = Callable[[GateRequest, Progress], tuple[Part, ...]]
 
 CHAPTERS: Mapping[str, tuple[str, ChapterFunction]] = MappingProxyType(
-    {"dsc": ("DSC perfusion", certify_dsc)}
+    {"dsc": ("DSC perfusion", certify_dsc), "dce": ("DCE perfusion", certify_dce)}
 )
 """Title of every chapter and what measures it; a later system adds its own here."""
 
@@ -63,7 +65,7 @@ def run_certify(
     """
     request = GateRequest(seed=_checked_seed(seed), profile=_profile(profile), reference=reference)
     chosen = _chosen(chapters)
-    inputs = _inputs(reference)
+    inputs = _inputs(reference, chosen)
     with io.open_output(
         output, inputs=inputs, config_digest=_digest(request, chosen), version=__version__
     ) as folder:
@@ -148,11 +150,17 @@ def _chosen(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(key for key in CHAPTERS if not names or key in names)
 
 
-def _inputs(reference: Path | None) -> dict[str, str]:
+def _inputs(reference: Path | None, chapters: Sequence[str]) -> dict[str, str]:
+    """Return name and SHA-256 of every file of reference data that these chapters read."""
     if reference is None:
         return {}
-    path = find_osipi_curves(reference)
-    return {path.name: io.file_digest(path)}
+    files: dict[str, Path] = {}
+    if "dsc" in chapters:
+        path = find_osipi_curves(reference)
+        files[path.name] = path
+    if "dce" in chapters:
+        files |= find_published(reference)
+    return {name: io.file_digest(path) for name, path in files.items()}
 
 
 def _settings(profile: Profile, chapters: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -61,7 +61,7 @@ def read_osipi_curves(path: Path) -> CurveObject:
     Raises:
         FileError: the file is missing, damaged, or not that table.
     """
-    content = _unpacked(path)
+    content = unpacked(path)
     try:
         text = content.decode("utf-8-sig")
         rows = [
@@ -96,7 +96,7 @@ def _require_numbers(curves: CurveObject) -> None:
         raise ValueError
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
     """Return the content of a small gzip file, which may not unpack to more than a limit."""
     packed = read_bytes(path, limit=_LIMIT_BYTES)
     try:

@@ -25,6 +25,13 @@ class Profile:
     noisy_copies: int
     uncorrected: bool
     """Whether whole exams are also quantified without leakage correction."""
+    dce_shape: tuple[int, int, int]
+    """Grid of whole DCE exams."""
+    dce_voxel_mm: tuple[float, float, float]
+    dce_arteries: tuple[str, ...]
+    """Arterial inputs of whole DCE exams, as the settings name them; the first is run twice."""
+    snrs: tuple[float, ...]
+    """At which the cover of intervals is drawn."""
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -36,6 +43,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             protocols=("preload_60",),
             noisy_copies=40,
             uncorrected=False,
+            dce_shape=(48, 48, 12),
+            dce_voxel_mm=(4.6, 4.6, 10.0),
+            dce_arteries=("auto", "parker"),
+            snrs=(10.0, 50.0, 200.0),
         ),
         "full": Profile(
             name="full",
@@ -44,6 +55,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             protocols=("preload_60", "no_preload_30", "no_preload_60", "dual_echo"),
             noisy_copies=400,
             uncorrected=True,
+            dce_shape=(96, 96, 24),
+            dce_voxel_mm=(2.3, 2.3, 5.0),
+            dce_arteries=("auto", "dsc", "parker"),
+            snrs=(10.0, 20.0, 50.0, 100.0, 200.0),
         ),
     }
 )

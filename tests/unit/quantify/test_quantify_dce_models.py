@@ -15,6 +15,7 @@ from bolus.quantify.dce_models import (
     TwoCompartmentExchange,
     TwoCompartmentUptake,
 )
+from bolus.quantify.vascular_artery import artery_between_samples
 
 SECONDS = np.arange(120) * 2.5
 FINE = np.arange(0.0, 300.0, 0.1)
@@ -359,3 +360,19 @@ def test_dcmri_agrees(kinetics, name, theirs, ours):
 
     for key, value in ours.items():
         assert fit[key][0] == pytest.approx(value, rel=5e-3), key
+
+
+@pytest.mark.parametrize(("step_s", "start_s"), [(3.0, -0.7), (3.0, 0.9), (1.0, 0.35)])
+@pytest.mark.parametrize("name", ["tofts", "extended_tofts", "patlak"])
+def test_an_artery_coarser_than_the_tissue_and_beside_its_frames(name, step_s, start_s):
+    """The artery on a clock of its own, put between its samples, gives back the parameters."""
+    own = np.arange(start_s, 301.0, step_s)
+    fine = np.arange(own[0], own[-1], 0.2)
+    between = artery_between_samples(artery(own), own, fine)
+
+    fit = DCE_MODELS[name]()(
+        curve(name, TRUTH[name])[None], between, seconds=SECONDS, arterial_seconds=fine
+    )
+
+    for key, true in TRUTH[name].items():
+        assert fit[key][0] == pytest.approx(true, rel=0.03)

@@ -1,6 +1,6 @@
 """Write docs/reference/dce_accuracy.md from the record of a certificate.
 
-Run: .venv/bin/bolus certify -o certificate --only dce --reference-data ../shared
+Run: .venv/bin/bolus certify -o certificate --only dce --profile full --reference-data ../shared
      .venv/bin/python benchmarks/dce_accuracy.py certificate/certificate.json
 """
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "dce_accuracy.md"
 HEAD = """# Accuracy of DCE on objects with known truth
 
-Written by `benchmarks/dce_accuracy.py` from `bolus certify --only dce` (quick profile, seed 1).
+Written by `benchmarks/dce_accuracy.py` from `bolus certify --only dce --profile full` (seed 1).
 Errors are found minus true in percent of the truth; columns with *abs.* hold sizes. What each
 object is and which limits hold is told in [certify](../how-to/certify.md), the models in
 [DCE models](../science/dce_models.md).

@@ -222,7 +222,7 @@ def test_a_dataset_with_one_bad_session_finishes_the_others(tmp_path):
     result = bolus("run", dataset, tmp_path / "out", "participant", "-q")
 
     assert result.returncode == 3
-    assert (tmp_path / "out" / "sub-01" / "report.html").exists()
+    assert (tmp_path / "out" / "sub-01" / "dsc" / "report.html").exists()
     assert not (tmp_path / "out" / "sub-02").exists()
     assert "BOLUS-1003" in (tmp_path / "out" / "failed.tsv").read_text()
 

@@ -11,10 +11,11 @@ from bolus.cli import show
 from bolus.cli.certify import certify
 from bolus.cli.dce import dce
 from bolus.cli.export_dicom import export
-from bolus.cli.failure import EXIT_INPUT, EXIT_SOME_FAILED, exit_codes
+from bolus.cli.failure import EXIT_INPUT, exit_codes
 from bolus.cli.import_dicom import import_
 from bolus.cli.pacs import receive, send
 from bolus.cli.progress import progress_bars
+from bolus.cli.run import run
 from bolus.cli.simulate import simulate
 
 app = typer.Typer(
@@ -63,7 +64,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which patient to simulate.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a patient, run the whole main job on it, and say where the report is."""
+    """Simulate a patient, quantify its DSC and DCE, and say how near the truth that came."""
     from bolus.workflows.demo import run_demo
 
     with progress_bars(shown=not quiet) as progress:
@@ -112,41 +113,6 @@ def dsc(
 
 
 @app.command()
-def run(
-    context: typer.Context,
-    bids_dir: Annotated[Path, typer.Argument(help="Dataset with sub-*/[ses-*/]perf/*_dsc.nii.gz.")],
-    out_dir: Annotated[Path, typer.Argument(help="Becomes a BIDS derivatives dataset.")],
-    level: Annotated[str, typer.Argument(help="participant")],
-    participant_label: Annotated[
-        list[str] | None, typer.Option(help="Only these subjects (may be repeated).")
-    ] = None,
-    session_label: Annotated[
-        list[str] | None, typer.Option(help="Only these sessions (may be repeated).")
-    ] = None,
-    config: ConfigFile = None,
-    quiet: Quiet = False,
-) -> None:
-    """Quantify every session of a BIDS-like dataset; what is complete is skipped."""
-    from bolus.workflows import cohort
-    from bolus.workflows import config as settings
-
-    if level != "participant":
-        raise typer.BadParameter(f"level is '{level}', expected 'participant'")
-    with progress_bars(shown=not quiet) as progress:
-        outcome = cohort.run_cohort(
-            bids_dir,
-            out_dir,
-            settings.read_config(config),
-            participants=participant_label or (),
-            sessions=session_label or (),
-            progress=progress,
-        )
-    show.cohort(outcome, out_dir, as_json=context.obj)
-    if outcome.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
-
-
-@app.command()
 def curves(
     context: typer.Context,
     series: Annotated[Path, typer.Argument(help="Any perfusion series, 4-D NIfTI.")],
@@ -183,13 +149,14 @@ def curves(
     show.curves(outcome, as_json=context.obj)
 
 
+app.command()(run)
 app.command()(dce)
+app.command()(simulate)
+app.command()(certify)
 app.command(name="import")(import_)
 app.command()(export)
 app.command()(send)
 app.command()(receive)
-app.command()(simulate)
-app.command()(certify)
 
 
 @app.command()

@@ -10,14 +10,16 @@ import typer
 from bolus import RESEARCH_USE
 
 if TYPE_CHECKING:
-    from bolus.io import Difference
+    from bolus.io import Difference, SessionFiles
     from bolus.report import DceFindings, DscFindings
     from bolus.workflows.cohort import CohortOutcome
+    from bolus.workflows.cohort_plan import CohortPlan
     from bolus.workflows.curves import CurvesOutcome
     from bolus.workflows.dce_exam import DceOutcome
     from bolus.workflows.demo import DemoOutcome
     from bolus.workflows.doctor import Check
     from bolus.workflows.exam import ExamOutcome
+    from bolus.workflows.group import GroupOutcome
     from bolus.workflows.simulate import SimulationOutcome
 
 _KEYS = ("ncbv", "cbv", "cbf", "mtt")
@@ -94,6 +96,51 @@ def cohort(outcome: "CohortOutcome", out_dir: Path, *, as_json: bool) -> None:
     done = len(outcome.sessions) - len(outcome.failed)
     lines += ["", f"{done} of {len(outcome.sessions)} steps in {out_dir}", RESEARCH_USE]
     _print(facts, lines, as_json=as_json)
+
+
+def cohort_plan(plan: "CohortPlan", *, as_json: bool) -> None:
+    """Print what a run would do."""
+    facts = {
+        "sessions": [item.key.prefix for item in plan.sessions],
+        "executor": plan.executor.kind,
+        "workers": plan.memory.workers,
+        "need_bytes": plan.memory.need_bytes,
+        "available_bytes": plan.memory.available_bytes,
+        "job_script": plan.script or None,
+    }
+    lines = [
+        *(
+            f"{item.key.prefix:<24} {' '.join(n for n, p in _parts(item) if p is not None)}"
+            for item in plan.sessions
+        ),
+        "",
+        f"Sessions  {len(plan.sessions)}",
+        f"Executor  {plan.executor.kind}, {plan.memory.words}",
+    ]
+    if plan.script:
+        lines += ["", "Job script of each worker:", "", plan.script.rstrip()]
+    _print(facts, [*lines, "", "Nothing was started or written."], as_json=as_json)
+
+
+def group(outcome: "GroupOutcome", *, as_json: bool) -> None:
+    """Print where the group report is, and what it counts."""
+    facts = {
+        "report": str(outcome.report),
+        "sessions": outcome.sessions,
+        "failed": outcome.failed,
+        "outliers": outcome.outliers,
+    }
+    lines = [
+        f"Sessions  {outcome.sessions} ({outcome.failed} with a step that failed)",
+        f"Outliers  {outcome.outliers}",
+        RESEARCH_USE,
+        f"Report    {outcome.report}",
+    ]
+    _print(facts, lines, as_json=as_json)
+
+
+def _parts(item: "SessionFiles") -> "tuple[tuple[str, Path | None], ...]":
+    return (("dsc", item.series), ("dce", item.dce))
 
 
 def curves(outcome: "CurvesOutcome", *, as_json: bool) -> None:

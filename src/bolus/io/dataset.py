@@ -52,15 +52,18 @@ class RawImage:
     frame_step_s: float | None = None
 
 
-def write_raw_image(output: OutputFolder, key: SessionKey, image: RawImage) -> str:
-    """Write an image and its sidecar; return the name of the image in the session's folder.
+def write_raw_image(
+    output: OutputFolder, key: SessionKey, image: RawImage, *, under: str = ""
+) -> str:
+    """Write an image and its sidecar; return the name of the image in the open folder.
 
     Args:
-        output: the open folder of this session.
+        output: the open folder.
         key: of the session.
         image: what to write.
+        under: folder of the session in the open one; "" where that is the session's own.
     """
-    stem = f"{image.folder}/{key.prefix}_{image.ending}"
+    stem = f"{under}/" * bool(under) + f"{image.folder}/{key.prefix}_{image.ending}"
     name = f"{stem}.nii.gz"
     write_volume(
         output.path(name), _compact(image.values), image.grid, frame_step_s=image.frame_step_s
@@ -86,6 +89,8 @@ def raw_dataset_files(*, name: str, description: str, source: str) -> dict[str, 
 
 def _compact(values: np.ndarray) -> np.ndarray:
     """Return whole numbers as 16-bit integers, which pack into less than a third."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        return values
     bounds = np.iinfo(np.int16)
     whole = np.rint(values)
     fits = whole.min() >= bounds.min and whole.max() <= bounds.max

@@ -180,13 +180,19 @@ def json_text(values: JSON) -> str:
 _README_DERIVATIVES = """\
 Research use only. Not a medical device. Not for diagnosis or treatment decisions.
 
-Made by bolus. Each session has a `receipt.json` with the SHA-256 of every file and of every input;
-`bolus verify FOLDER` compares them. Each map has a JSON file with its unit, method and history.
+Made by bolus. Where a session was quantified, each step (`dsc`, `dce`) has a folder with its
+`report.html`, maps and tables in `perf`, masks and labels in `anat`. A `receipt.json` has the
+SHA-256 of every file and of every input; `bolus verify FOLDER` compares them. Each map has a JSON
+file with its unit, method and history.
 """
 
 _IGNORED_DERIVATIVES = """\
-# BIDS has no names for perfusion parameter maps yet
+# BIDS has no names for perfusion parameter maps yet, nor for one folder a step of a session
 **/perf/
+**/dsc
+**/dce
+group
+failed.tsv
 receipt.json
 **/receipt.json
 *.html

@@ -10,10 +10,11 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bolus.errors import BolusError, Code, FileError, ResourceError
 from bolus.io.access import file_digest, named, os_failure
@@ -126,8 +127,12 @@ def open_output(
                 folder.rmdir()
 
 
-def write_atomically(path: Path | str, content: bytes) -> None:
+def write_atomically(path: Path | str, content: bytes | Callable[[BinaryIO], None]) -> None:
     """Write a file so that its name never stands for half of it; its folders are made.
+
+    Args:
+        path: the file.
+        content: what it holds, or what writes it.
 
     Raises:
         ResourceError: the disk is full, or may not be written.
@@ -139,7 +144,10 @@ def write_atomically(path: Path | str, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                if callable(content):
+                    content(file)
+                else:
+                    file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -1,40 +1,30 @@
-"""Every session of a dataset, one after the other; a failed one is a row, not the end."""
+"""Every session of a dataset, here or on many workers; a failed one is a row, not the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bolus import io
-from bolus.core import SessionKey
-from bolus.errors import BolusError, Code, ConfigError
+from bolus.errors import Code, ConfigError
+from bolus.workflows.cohort_plan import plan_cohort
 from bolus.workflows.config import Config
-from bolus.workflows.exam import run_exam
-from bolus.workflows.inputs import DscPaths
-from bolus.workflows.outputs import SPACE
+from bolus.workflows.execute import Executor, run_jobs
 from bolus.workflows.progress import Progress, silent
+from bolus.workflows.session import SessionJob, SessionOutcome, lost_session, run_session
 
 FAILED_NAME = "failed.tsv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOutcome:
-    """What became of one session: the report, or the line that says why there is none."""
-
-    key: SessionKey
-    report: Path | None = None
-    skipped: bool = False
-    error: BolusError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CohortOutcome:
-    """What became of every session, in order."""
+    """What became of every step of every session, in order."""
 
     sessions: tuple[SessionOutcome, ...]
 
     @property
     def failed(self) -> tuple[SessionOutcome, ...]:
-        """The sessions without a report."""
+        """The steps without a report."""
         return tuple(s for s in self.sessions if s.error is not None)
 
 
@@ -45,9 +35,13 @@ def run_cohort(
     *,
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
+    executor: Executor | None = None,
     progress: Progress = silent,
+    finished: Callable[[tuple[SessionOutcome, ...]], None] = lambda _steps: None,
 ) -> CohortOutcome:
     """Quantify every session of a BIDS-like dataset into a derivatives dataset.
+
+    The same bytes come out wherever and in whatever order the sessions run.
 
     Args:
         bids_dir: the dataset.
@@ -55,57 +49,35 @@ def run_cohort(
         config: settings.
         participants: subject labels to keep, all if empty.
         sessions: session labels to keep, all if empty.
-        progress: told about every session and its stages.
+        executor: where sessions run and how many at once; None: one after the other, here.
+        progress: told about every session, and where they run here about its stages.
+        finished: told the steps of each session as soon as they are done, in any order.
 
     Raises:
         FileError: the dataset holds no series, or not those asked for.
         ConfigError: the output lies inside the raw data, other than in `derivatives`.
+        ResourceError: a session needs more memory than there is; a cluster is not reached.
     """
     _require_apart(bids_dir, out_dir)
-    found = io.find_sessions(bids_dir, subjects=participants)
-    wanted = {label.removeprefix("ses-") for label in sessions}
-    chosen = [item for item in found if not wanted or item.key.session in wanted]
-    if not chosen:
-        raise ConfigError(
-            Code.DATASET_INVALID,
-            f"no session {', '.join(sorted(wanted))} with a DSC series",
-            mend="check --session-label",
-            where=str(bids_dir),
-        )
+    executor = executor or Executor()
+    if executor.kind != "serial":  # a worker may stand in another folder
+        bids_dir, out_dir = bids_dir.resolve(), out_dir.resolve()
+    plan = plan_cohort(bids_dir, executor=executor, participants=participants, sessions=sessions)
     for name, text in io.derivative_files(name="bolus perfusion maps").items():
         io.write_atomically(out_dir / name, text.encode())
-    outcomes = []
-    for number, item in enumerate(chosen):
-        progress("Sessions", number, len(chosen))
-        outcomes.append(_run_session(item, out_dir, config, progress))
-    progress("Sessions", len(chosen), len(chosen))
-    outcome = CohortOutcome(sessions=tuple(outcomes))
+    # only this process can be told about stages while they run
+    here = plan.executor.kind == "serial"
+    outcomes = run_jobs(
+        partial(run_session, progress=progress) if here else run_session,
+        [SessionJob(files=f, out_dir=out_dir, config=config) for f in plan.sessions],
+        executor=plan.executor,
+        progress=lambda done, total: progress("Sessions", done, total),
+        finished=finished,
+        lost=lost_session,
+    )
+    outcome = CohortOutcome(sessions=tuple(step for steps in outcomes for step in steps))
     _write_failed(out_dir / FAILED_NAME, outcome)
     return outcome
-
-
-def _run_session(
-    item: io.SessionFiles, out_dir: Path, config: Config, progress: Progress
-) -> SessionOutcome:
-    name = item.key.prefix
-    try:
-        done = run_exam(
-            DscPaths(
-                series=item.series,
-                second_echo=item.second_echo,
-                aif=item.aif,
-                mask=item.brain,
-                tumour=item.tumour,
-            ),
-            config,
-            out_dir / item.key.folder,
-            names=io.OutputNames(key=item.key, space=SPACE),
-            label=name,
-            progress=lambda stage, done, total: progress(f"{name}: {stage}", done, total),
-        )
-    except BolusError as error:
-        return SessionOutcome(key=item.key, error=error)
-    return SessionOutcome(key=item.key, report=done.report, skipped=done.skipped)
 
 
 def _write_failed(path: Path, outcome: CohortOutcome) -> None:
@@ -114,11 +86,18 @@ def _write_failed(path: Path, outcome: CohortOutcome) -> None:
         path.unlink(missing_ok=True)
         return
     rows = [
-        (s.key.subject, s.key.session or None, str(s.error.code), s.error.what, s.error.mend)
+        (
+            s.key.subject,
+            s.key.session or None,
+            s.step,
+            str(s.error.code),
+            s.error.what,
+            s.error.mend,
+        )
         for s in outcome.failed
         if s.error is not None
     ]
-    io.write_table(path, ("subject", "session", "code", "what", "mend"), rows)
+    io.write_table(path, ("subject", "session", "step", "code", "what", "mend"), rows)
 
 
 def _require_apart(bids_dir: Path, out_dir: Path) -> None:

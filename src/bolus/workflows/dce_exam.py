@@ -63,4 +63,6 @@ def run_dce_exam(
 def _digest(paths: DcePaths, config: Config) -> str:
     """Name the settings and which file has which part: a mask may change places with a map."""
     roles = " ".join(f"{role}:{path.name}" for role, path in paths.roles())
-    return hashlib.sha256(f"{config_digest(config)} {roles}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{config_digest(config, without='dsc')} {roles}".encode()).hexdigest()[
+        :16
+    ]

@@ -1,40 +1,50 @@
-"""The whole main job on a patient whose answer is known."""
+"""The whole main job, DSC and DCE, on a patient whose answer is known."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bolus import __version__, io, simulate
-from bolus.core import Mask, SessionKey
-from bolus.report import DscFindings
+from bolus.core import LabelMap, MapSet, Mask, SessionKey
+from bolus.io.dataset import no_scanner_values, write_raw_image
+from bolus.workflows.cohort import run_cohort
 from bolus.workflows.config import Config
-from bolus.workflows.exam import ExamOutcome, run_exam
-from bolus.workflows.inputs import DscPaths
-from bolus.workflows.outputs import SPACE
 from bolus.workflows.progress import Progress, silent, stage
+from bolus.workflows.simulated_files import dce_images
 
 _KEY = SessionKey("demo", "01")
+_DCE = replace(simulate.DCE_PROTOCOLS["spgr_3t"], shape=(64, 64, 12), voxel_mm=(3.45, 3.45, 10.0))
+"""The usual field of view in fewer voxels: the demo is to take minutes on two cores."""
+_NOTHING = 0.005
+"""Below this, in the unit of any quantity here, a share says nothing."""
+_OUTSIDE = "brain outside the tumour"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthRow:
-    """Mean nCBV of one region: what the simulator put in, and what the main job found."""
+    """Mean of a quantity in one region: what the simulator put in, and what was found."""
 
+    quantity: str
     region: str
+    unit: str
     truth: float
     found: float
 
     @property
-    def error_percent(self) -> float:
-        """How far off, in percent of the truth."""
-        return 100 * (self.found / self.truth - 1)
+    def error_percent(self) -> float | None:
+        """How far off, in percent of the truth; None where there is almost nothing to be off of."""
+        return 100 * (self.found / self.truth - 1) if self.truth > _NOTHING else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DemoOutcome:
-    """The simulated dataset, what the exam gave, and how near the truth it came."""
+    """The simulated dataset, the folder and report of each step, and how near the truth it is."""
 
     dataset: Path
-    exam: ExamOutcome
+    maps: Path
+    reports: dict[str, Path]
     checks: tuple[TruthRow, ...]
 
 
@@ -42,32 +52,39 @@ def run_demo(output: Path, *, seed: int, progress: Progress = silent) -> DemoOut
     """Simulate a patient, write it as a BIDS dataset, and quantify that as a user would.
 
     Args:
-        output: gets `dataset` (raw data) and `derivatives` (maps and report).
+        output: gets `dataset` (raw data) and `derivatives/bolus` (maps and reports).
         seed: which patient.
         progress: told about every stage.
 
     Raises:
         ResourceError: the disk is full, or may not be written.
     """
-    with stage(progress, "Simulating a patient"):
-        patient = simulate.simulate_patient(simulate.PatientSettings(seed=seed))
-    dataset = output / "dataset"
+    settings = simulate.PatientSettings(seed=seed)
+    with stage(progress, "Simulating DSC"):
+        patient = simulate.simulate_patient(settings)
+    with stage(progress, "Simulating DCE"):
+        dynamic = simulate.simulate_dce(settings, _DCE)
+    dataset, derived = output / "dataset", output / "derivatives" / "bolus"
     with stage(progress, "Writing the dataset"):
-        _write(dataset, patient, seed)
-    files = io.find_sessions(dataset)[0]
-    exam = run_exam(
-        DscPaths(series=files.series, second_echo=files.second_echo, tumour=files.tumour),
-        Config(),
-        output / "derivatives" / _KEY.folder,
-        names=io.OutputNames(key=_KEY, space=SPACE),
-        label=f"simulated patient, seed {seed}",
-        progress=progress,
+        _write(dataset, patient, dynamic, seed=seed)
+    done = run_cohort(dataset, derived, Config(), progress=progress)
+    for step in done.failed:
+        if step.error is not None:
+            raise step.error
+    maps = derived / _KEY.folder
+    checks = (
+        *compare_with_truth(maps / "dsc", ("ncbv",), patient.truth, patient.tumour, patient.brain),
+        *compare_with_truth(
+            maps / "dce", ("ktrans", "vp", "ve"), dynamic.truth, dynamic.tumour, dynamic.brain
+        ),
     )
-    checks = () if exam.findings is None else compare_with_truth(exam.findings, patient)
-    return DemoOutcome(dataset=dataset, exam=exam, checks=checks)
+    reports = {step.step: step.report for step in done.sessions if step.report is not None}
+    return DemoOutcome(dataset=dataset, maps=maps, reports=reports, checks=checks)
 
 
-def _write(dataset: Path, patient: simulate.SimulatedPatient, seed: int) -> None:
+def _write(
+    dataset: Path, patient: simulate.SimulatedPatient, dynamic: simulate.SimulatedDce, *, seed: int
+) -> None:
     session = io.RawSession(
         key=_KEY,
         signal=patient.signal,
@@ -83,24 +100,54 @@ def _write(dataset: Path, patient: simulate.SimulatedPatient, seed: int) -> None
             folder,
             (session,),
             name="A simulated glioma",
-            description="DSC perfusion MRI made by the bolus simulator: no patient was scanned.",
+            description="DSC and DCE perfusion MRI, flip-angle images and a B1 map made by the "
+            "bolus simulator: no patient was scanned.",
             source="https://www.mcgill.ca/bic/neuroinformatics/brain-atlases-human",
         )
+        for image in dce_images(dynamic, scanner=no_scanner_values()):
+            write_raw_image(folder, _KEY, image, under=_KEY.folder)
 
 
 def compare_with_truth(
-    findings: DscFindings, patient: simulate.SimulatedPatient
+    folder: Path, keys: tuple[str, ...], truth: MapSet, tumour: LabelMap, brain: Mask
 ) -> tuple[TruthRow, ...]:
-    """Compare mean nCBV with the simulator's, region by region, over the voxels that were found."""
-    found, truth = findings.maps["ncbv"], patient.truth["ncbv"]
-    parts = [patient.tumour.mask(name) for name in patient.tumour.names.values()]
-    whole = Mask(values=patient.tumour.values > 0, grid=patient.tumour.grid, name="whole tumour")
-    return tuple(
-        TruthRow(
-            region=region.name,
-            truth=float(truth.inside(region).mean()),
-            found=float(found.inside(region).mean()),
-        )
-        for region in (whole, *parts, findings.white_matter)
-        if found.inside(region).size
-    )
+    """Compare the mean of written maps with the simulator's, region by region.
+
+    Only voxels that were found count, and for ve only those that leak: elsewhere it has no answer.
+
+    Args:
+        folder: of one step of the session.
+        keys: quantities of the registry.
+        truth: of the same grid.
+        tumour: its parts.
+        brain: all of it.
+    """
+    rows: list[TruthRow] = []
+    for key in keys:
+        (path,) = folder.glob(f"perf/*_{key}.nii.gz")
+        found, grid = io.read_image(path)
+        true = truth[key]
+        true.grid.require_match(grid, what=f"the {key} map")
+        known = np.isfinite(found) & np.isfinite(true.values)
+        if key == "ve":
+            known &= truth["ktrans"].values > 0
+        for region in _regions(tumour, brain):
+            where = region.values & known
+            if where.any():
+                rows.append(
+                    TruthRow(
+                        quantity=key,
+                        region=region.name,
+                        unit=true.quantity.unit,
+                        truth=float(true.values[where].mean()),
+                        found=float(found[where].mean()),
+                    )
+                )
+    return tuple(rows)
+
+
+def _regions(tumour: LabelMap, brain: Mask) -> Iterator[Mask]:
+    yield replace(tumour.foreground, name="whole tumour")
+    for name in tumour.names.values():
+        yield tumour.mask(name)
+    yield replace(brain.without(tumour.foreground), name=_OUTSIDE)

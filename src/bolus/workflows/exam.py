@@ -12,7 +12,8 @@ from bolus import __version__, io
 from bolus.errors import BolusError
 from bolus.report import DscFindings
 from bolus.workflows.config import Config
-from bolus.workflows.dsc import quantify_dsc
+from bolus.workflows.dicom_input import input_entry, is_dicom
+from bolus.workflows.dsc import DscScan, quantify_dsc
 from bolus.workflows.inputs import DscPaths, read_scan
 from bolus.workflows.outputs import REPORT_NAME, Names, write_findings
 from bolus.workflows.progress import Progress, silent, stage
@@ -60,10 +61,11 @@ def run_exam(
     """
 
     def work(folder: io.OutputFolder) -> DscFindings:
-        with stage(progress, "Reading"):
-            scan = read_scan(paths, config, label=label)
         try:
-            findings = quantify_dsc(scan, config, created=now_text(), progress=progress)
+            findings = quantify_dsc(
+                _read(paths, config, label, progress),  # no name: quantify_dsc lets it go
+                config, created=now_text(), progress=progress,
+            )  # fmt: skip
         except BolusError as error:
             raise error.at(paths.series) from None
         with stage(progress, "Report and files"):
@@ -71,9 +73,13 @@ def run_exam(
         return findings
 
     series = tuple(p for p in (paths.series, paths.second_echo) if p is not None)
-    return once(
-        with_sidecars(paths.present(), series), output, settings=config_digest(config), work=work
-    )
+    settings = config_digest(config, without="dce")
+    return once(with_sidecars(paths.present(), series), output, settings=settings, work=work)
+
+
+def _read(paths: DscPaths, config: Config, label: str, progress: Progress) -> DscScan:
+    with stage(progress, "Reading"):
+        return read_scan(paths, config, label=label)
 
 
 def once(
@@ -93,8 +99,8 @@ def once(
     """
     inputs: dict[str, str] = {}
     for number, path in enumerate(files):  # two folders may hold files of one name
-        name = path.name if path.name not in inputs else f"{path.name} ({number})"
-        inputs[name] = io.file_digest(path)
+        name, digest = input_entry(path)
+        inputs[name if name not in inputs else f"{name} ({number})"] = digest
     if io.is_complete(output, inputs=inputs, config_digest=settings, version=__version__):
         return Outcome(report=output / REPORT_NAME, findings=None)
     with io.open_output(
@@ -106,13 +112,19 @@ def once(
 
 def with_sidecars(files: Iterable[Path], images: Iterable[Path]) -> tuple[Path, ...]:
     """Return files, and the sidecars of those images that have one."""
-    sidecars = (io.find_sidecar(image) for image in images)
+    sidecars = (io.find_sidecar(image) for image in images if not is_dicom(image))
     return (*files, *(sidecar for sidecar in sidecars if sidecar is not None))
 
 
-def config_digest(config: Config) -> str:
-    """Return 16 hexadecimal digits that name the settings."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
+def config_digest(config: Config, *, without: str = "") -> str:
+    """Return 16 hexadecimal digits that name the settings.
+
+    Args:
+        config: settings.
+        without: a section that does not decide the result, such as that of another step.
+    """
+    text = config.model_dump_json(exclude={without})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def now_text() -> str:

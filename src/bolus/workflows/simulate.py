@@ -16,7 +16,7 @@ from bolus.io.access import named, read_bytes
 from bolus.io.sidecar import parse_object
 from bolus.simulate.session import simulate_session
 from bolus.workflows import simulated_files as files
-from bolus.workflows.execute import require_workers, run_jobs
+from bolus.workflows.execute import processes, run_jobs
 from bolus.workflows.progress import Progress, silent
 from bolus.workflows.trial import (
     TrialRequest,
@@ -82,7 +82,7 @@ def simulate_trial(
         ConfigError: another seed or other settings than the dataset there; no worker.
         ResourceError: the disk is full or may not be written, or a worker was killed.
     """
-    require_workers(workers)
+    executor = processes(workers)
     tables = trial_tables(request)  # before anything is written: what cannot be drawn is refused
     _require_ours(output, request)
     # the plan comes first: it makes the folder ours, whatever stops the run after it
@@ -90,7 +90,7 @@ def simulate_trial(
     found = run_jobs(
         partial(_run, output),
         _jobs(request),
-        workers=workers,
+        executor=executor,
         progress=lambda done, total: progress("Sessions", done, total),
     )
     _write(output, tables)

@@ -71,6 +71,39 @@ def write_raw(output: io.OutputFolder, key: SessionKey, session: SimulatedSessio
     _write_diffusion(output, key, session)
 
 
+def dce_images(found: SimulatedDce, *, scanner: Mapping[str, object]) -> list[RawImage]:
+    """Return a DCE series, its flip-angle images and its B1 map as a scanner stores them.
+
+    Args:
+        found: from `simulate_dce`.
+        scanner: what every sidecar says of the scanner.
+    """
+    protocol, grid = found.protocol, found.signal.grid
+    known = {**_ANYWHERE, **scanner, "MagneticFieldStrength": protocol.field_strength_t}
+    angles = {
+        "EchoTime": protocol.echo_time_s,
+        "RepetitionTimeExcitation": protocol.repetition_time_s,
+        "PulseSequenceType": "SPGR",
+        "ScanningSequence": "GR",
+        "SequenceVariant": "SP",
+        "MRAcquisitionType": "3D",
+    }
+    images = [_series(found.signal, "dce", known)]
+    for number, (angle, values) in enumerate(zip(protocol.vfa_deg, found.vfa, strict=True), 1):
+        sidecar = {**known, **angles, "FlipAngle": angle}
+        images.append(
+            RawImage(
+                folder="anat", ending=f"flip-{number}_VFA", values=values, grid=grid,
+                sidecar=sidecar,
+            )
+        )  # fmt: skip
+    factor = {**known, **angles, "FlipAngle": protocol.flip_angle_deg, "Units": "arbitrary"}
+    images.append(
+        RawImage(folder="fmap", ending="TB1map", values=found.b1, grid=grid, sidecar=factor)
+    )
+    return images
+
+
 def write_tumour(output: io.OutputFolder, key: SessionKey, session: SimulatedSession) -> None:
     """Write the parts of the tumour, as a reader would give them with the scan.
 
@@ -121,39 +154,21 @@ def write_truth(output: io.OutputFolder, key: SessionKey, session: SimulatedSess
 
 def _dsc(session: SimulatedSession) -> list[RawImage]:
     patient = session.dsc
+    known = _scanner_values(session, session.scanner.dsc.field_strength_t)
+    known["PhaseEncodingDirection"] = "j"
     if patient.second_echo is None:
-        return [_series(patient.signal, "dsc", session)]
+        return [_series(patient.signal, "dsc", known)]
     return [
-        _series(patient.signal, "echo-1_dsc", session),
-        _series(patient.second_echo, "echo-2_dsc", session),
+        _series(patient.signal, "echo-1_dsc", known),
+        _series(patient.second_echo, "echo-2_dsc", known),
     ]
 
 
 def _dce(session: SimulatedSession) -> list[RawImage]:
     if session.dce is None:
         return []
-    found, protocol = session.dce, session.dce.protocol
-    images = [_series(found.signal, "dce", session)]
-    for number, (angle, image) in enumerate(zip(protocol.vfa_deg, found.vfa, strict=True), start=1):
-        values = {
-            "FlipAngle": angle,
-            "EchoTime": protocol.echo_time_s,
-            "RepetitionTimeExcitation": protocol.repetition_time_s,
-            "PulseSequenceType": "SPGR",
-            "ScanningSequence": "GR",
-            "SequenceVariant": "SP",
-            "MRAcquisitionType": "3D",
-        }
-        images.append(
-            RawImage(
-                folder="anat",
-                ending=f"flip-{number}_VFA",
-                values=image,
-                grid=found.signal.grid,
-                sidecar={**_scanner_values(session, protocol.field_strength_t), **values},
-            )
-        )
-    return images
+    field = session.dce.protocol.field_strength_t
+    return dce_images(session.dce, scanner=_scanner_values(session, field))
 
 
 def _structural(session: SimulatedSession) -> list[RawImage]:
@@ -194,13 +209,10 @@ def _write_diffusion(output: io.OutputFolder, key: SessionKey, session: Simulate
     output.write(f"{stem}.bvec", "0 1\n0 0\n0 0\n")
 
 
-def _series(series: PerfusionSeries, ending: str, session: SimulatedSession) -> RawImage:
+def _series(series: PerfusionSeries, ending: str, known: Mapping[str, object]) -> RawImage:
     """Return a series with every setting of its scan beside it."""
     step_s = series.time.uniform_step_s()
     stated = io.sidecar_values(series.acquisition, frame_step_s=step_s)
-    known = _scanner_values(session, session.scanner.dsc.field_strength_t)
-    if ending.endswith("dsc"):
-        known["PhaseEncodingDirection"] = "j"
     return RawImage(
         folder="perf",
         ending=ending,

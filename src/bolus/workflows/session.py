@@ -1,0 +1,140 @@
+"""One session of a dataset: its DSC, then its DCE; each stands or fails alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from bolus import io
+from bolus.core import SessionKey
+from bolus.errors import BolusError, Code, ResourceError
+from bolus.workflows.config import Config
+from bolus.workflows.dce_exam import DceOutcome, run_dce_exam
+from bolus.workflows.dce_inputs import DcePaths
+from bolus.workflows.exam import ExamOutcome, run_exam
+from bolus.workflows.execute import ATTEMPTS
+from bolus.workflows.inputs import DscPaths
+from bolus.workflows.outputs import SPACE
+from bolus.workflows.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionJob:
+    """What a worker is told: names of files and settings, never images."""
+
+    files: io.SessionFiles
+    out_dir: Path
+    config: Config
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What is to be done, in this order."""
+        there = (("dsc", self.files.series), ("dce", self.files.dce))
+        return tuple(step for step, series in there if series is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOutcome:
+    """What became of one step, "dsc" or "dce", of a session: the report, or why there is none."""
+
+    key: SessionKey
+    step: str
+    report: Path | None = None
+    skipped: bool = False
+    error: BolusError | None = None
+
+
+def run_session(job: SessionJob, progress: Progress = silent) -> tuple[SessionOutcome, ...]:
+    """Do all steps of a session; what fails is said in its outcome, and raises nothing.
+
+    Args:
+        job: what to do.
+        progress: told about every stage of every step.
+    """
+    name = job.files.key.prefix
+
+    def told(stage: str, done: int, total: int) -> None:
+        progress(f"{name}: {stage}", done, total)
+
+    return tuple(_step(job, step, told) for step in job.steps)
+
+
+def lost_session(job: SessionJob) -> tuple[SessionOutcome, ...]:
+    """Return what stands for a session whose worker died again and again."""
+    error = ResourceError(
+        Code.WORKER_LOST,
+        f"the worker died {ATTEMPTS} times while it did this session",
+        mend="run it alone with --participant-label, with more memory; what is complete is kept",
+    )
+    return tuple(SessionOutcome(key=job.files.key, step=step, error=error) for step in job.steps)
+
+
+def _dsc(job: SessionJob, progress: Progress) -> ExamOutcome:
+    files = job.files
+    assert files.series is not None  # a step of this job
+    names = io.OutputNames(key=files.key, space=SPACE)
+    return run_exam(
+        DscPaths(
+            series=files.series,
+            second_echo=files.second_echo,
+            aif=files.aif,
+            mask=files.brain,
+            tumour=files.tumour,
+        ),
+        job.config,
+        _folder(job, "dsc"),
+        names=names,
+        label=files.key.prefix,
+        progress=progress,
+    )
+
+
+def _dce(job: SessionJob, progress: Progress) -> DceOutcome:
+    files = job.files
+    assert files.dce is not None  # a step of this job
+    made = _folder(job, "dsc") / io.OutputNames(key=files.key, space=SPACE).table("aif")
+    return run_dce_exam(
+        DcePaths(
+            series=files.dce,
+            t1_map=files.t1_map,
+            vfa=() if files.t1_map else files.vfa,  # a map was made from such images, or better
+            b1_map=files.b1_map,
+            dsc_aif=made if made.is_file() else None,
+            tumour=files.tumour,
+        ),
+        job.config,
+        _folder(job, "dce"),
+        names=io.OutputNames(key=files.key, space="dce"),
+        label=files.key.prefix,
+        progress=progress,
+    )
+
+
+def _folder(job: SessionJob, step: str) -> Path:
+    return job.out_dir / job.files.key.folder / step
+
+
+def _step(job: SessionJob, step: str, progress: Progress) -> SessionOutcome:
+    key = job.files.key
+    try:
+        done = _WORK[step](job, progress)
+    except BolusError as error:
+        return SessionOutcome(key=key, step=step, error=error)
+    except MemoryError:
+        short = ResourceError(
+            Code.MEMORY, "not enough memory", mend="use fewer --workers or a larger machine"
+        )
+        return SessionOutcome(key=key, step=step, error=short)
+    except Exception as error:  # noqa: BLE001  # a bug met by one session must not stop the others
+        bug = ResourceError(
+            Code.INTERNAL,
+            f"a bug in bolus ({type(error).__name__})",
+            mend=f"run its series alone with `bolus {step}`, which writes a file to report it with",
+        )
+        return SessionOutcome(key=key, step=step, error=bug)
+    return SessionOutcome(key=key, step=step, report=done.report, skipped=done.skipped)
+
+
+_WORK: Mapping[str, Callable[[SessionJob, Progress], ExamOutcome | DceOutcome]] = MappingProxyType(
+    {"dsc": _dsc, "dce": _dce}
+)

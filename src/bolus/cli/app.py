@@ -11,7 +11,7 @@ from bolus.cli import show
 from bolus.cli.certify import certify
 from bolus.cli.dce import dce
 from bolus.cli.export_dicom import export
-from bolus.cli.failure import EXIT_INPUT, exit_codes
+from bolus.cli.failure import EXIT_INPUT, EXIT_INTERRUPTED, exit_codes
 from bolus.cli.import_dicom import import_
 from bolus.cli.pacs import receive, send
 from bolus.cli.progress import progress_bars
@@ -194,4 +194,6 @@ def main(arguments: list[str] | None = None) -> None:
             prog_name="bolus",
             standalone_mode=False,
         )
+        if status == EXIT_INTERRUPTED:  # typer made an exit code of Ctrl-C
+            raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)

@@ -92,6 +92,10 @@ def _dsc(job: SessionJob, progress: Progress) -> ExamOutcome:
 def _dce(job: SessionJob, progress: Progress) -> DceOutcome:
     files = job.files
     assert files.dce is not None  # a step of this job
+    measured = files.t1_map is not None or bool(files.vfa)
+    config = job.config
+    if measured:  # one value for the cohort is for those sessions that measured none
+        config = config.model_copy(update={"dce": config.dce.model_copy(update={"t10_s": None})})
     made = _folder(job, "dsc") / io.OutputNames(key=files.key, space=SPACE).table("aif")
     return run_dce_exam(
         DcePaths(
@@ -102,7 +106,7 @@ def _dce(job: SessionJob, progress: Progress) -> DceOutcome:
             dsc_aif=made if made.is_file() else None,
             tumour=files.tumour,
         ),
-        job.config,
+        config,
         _folder(job, "dce"),
         names=io.OutputNames(key=files.key, space="dce"),
         label=files.key.prefix,

@@ -148,6 +148,7 @@ def test_a_stopped_run_leaves_whole_sessions_and_goes_on(
     whole = list(output.glob("sub-*/dsc/receipt.json"))
 
     assert process.returncode == expected, told
+    assert "nothing half-written was left" in told
     assert "Traceback" not in told
     assert left == []
     assert 1 <= len(whole) < 5

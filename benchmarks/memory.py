@@ -1,6 +1,7 @@
-"""Peak memory of quantification, beside the series; prints one JSON line.
+"""Peak memory of quantification, beside the series, or of a whole exam; prints one JSON line.
 
 Run: python benchmarks/memory.py dsc|dce [FRAMES]
+     python benchmarks/memory.py exam-dsc|exam-dce SERIES.nii.gz
 
 dsc: leakage correction and vascular model; dce: concentration and extended Tofts.
 """
@@ -8,10 +9,12 @@ dsc: leakage correction and vascular model; dce: concentration and extended Toft
 import json
 import resource
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
-from bolus import quantify
+from bolus import io, quantify
 from bolus.core import (
     DELTA_R2S,
     SIGNAL,
@@ -108,7 +111,38 @@ def _dce(frames: int) -> dict[str, float]:
     }
 
 
+def _exam(series: Path, kind: str) -> dict[str, float]:
+    """Run one exam from files to files; T10 is assumed for DCE."""
+    from bolus.workflows.config import Config, config_with
+    from bolus.workflows.dce_exam import run_dce_exam
+    from bolus.workflows.dce_inputs import DcePaths
+    from bolus.workflows.exam import run_exam
+    from bolus.workflows.inputs import DscPaths
+    from bolus.workflows.memory import exam_bytes
+    from bolus.workflows.outputs import FlatNames
+
+    program = _peak_mb()
+    with tempfile.TemporaryDirectory() as folder:
+        output, names = Path(folder) / "maps", FlatNames("exam")
+        if kind == "dsc":
+            run_exam(DscPaths(series=series), Config(), output, names=names, label="exam")
+        else:
+            assumed = config_with(Config(), "dce", {"t10_s": 1.2})
+            run_dce_exam(DcePaths(series=series), assumed, output, names=names, label="exam")
+    size = io.series_bytes(series)
+    return {
+        "series_float32_mb": round(size / 2**20),
+        "program_mb": round(program),
+        "peak_mb": round(_peak_mb()),
+        "above_program_mb": round(_peak_mb() - program),
+        "asked_for_mb": round(exam_bytes(size) / 2**20),
+    }
+
+
 def main() -> None:
+    if sys.argv[1].startswith("exam-"):
+        print(json.dumps(_exam(Path(sys.argv[2]), sys.argv[1].removeprefix("exam-"))))
+        return
     frames = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     print(json.dumps({"dsc": _dsc, "dce": _dce}[sys.argv[1]](frames)))
 

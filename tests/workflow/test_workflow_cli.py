@@ -157,7 +157,7 @@ def test_an_exported_artery_gives_the_same_maps(done, exam, tmp_path):
         (["dsc", "SERIES"], "BOLUS-5004"),
         (["dcs", "SERIES"], "BOLUS-5004"),
         (["run", "nowhere", "out", "participant"], "BOLUS-1001"),
-        (["run", ".", "out", "group"], "BOLUS-5004"),
+        (["run", ".", "out", "everyone"], "BOLUS-5004"),
         (["curves", "SERIES", "-o", "out", "--voxel", "1,2"], "BOLUS-5004"),
         (["curves", "SERIES", "-o", "out", "--voxel", "400,2,2"], "BOLUS-4005"),
         (["verify", "nowhere"], "BOLUS-1001"),

@@ -75,7 +75,7 @@ def demo(
 @app.command()
 def dsc(
     context: typer.Context,
-    series: Annotated[Path, typer.Argument(help="DSC series, 4-D NIfTI.")],
+    series: Annotated[Path, typer.Argument(help="DSC series: 4-D NIfTI, or DICOM.")],
     output: Output,
     echo_time: Annotated[float | None, typer.Option(help="TE in seconds.")] = None,
     repetition_time: Annotated[float | None, typer.Option(help="TR in seconds.")] = None,

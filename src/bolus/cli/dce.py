@@ -11,7 +11,7 @@ from bolus.cli.progress import progress_bars
 
 def dce(
     context: typer.Context,
-    series: Annotated[Path, typer.Argument(help="DCE series, 4-D NIfTI.")],
+    series: Annotated[Path, typer.Argument(help="DCE series: 4-D NIfTI, or DICOM.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
     t1_map: Annotated[Path | None, typer.Option(help="T1 before the agent, in seconds.")] = None,
     vfa: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bolus import RESEARCH_USE
+from bolus.cli.import_dataset import dataset_facts, dataset_lines
 from bolus.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ _MOST_TAGS = 12
 
 def import_(
     context: typer.Context,
-    dicom_dir: Annotated[Path, typer.Argument(help="Folder of DICOM files, searched below too.")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files (searched below too), or public dataset.")
+    ],
     bids_dir: Annotated[Path, typer.Argument(help="Dataset to write, or to add to.")],
     subject: Annotated[str | None, typer.Option(help="Label, instead of a number.")] = None,
     session: Annotated[str | None, typer.Option(help="Label, instead of a number.")] = None,
@@ -54,14 +57,25 @@ def import_(
     with_: Annotated[
         str | None, typer.Option("--with", help="dcm2niix, for pixels not read here.")
     ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="upenn-gbm, ucsd-ptgbm, ucsf-pdgm, lumiere, brain-tumor-progression, "
+            "qin-gbm-treatment-response or dicom; left out: by the names of the files."
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Hard links instead of copies (public datasets).")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the series.")] = False,
     show_names: Annotated[
         bool, typer.Option("--show-names", help="Name files in messages.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
-    """Import DICOM series into a BIDS-like dataset and leave patient data behind."""
+    """Import DICOM series, without patient data, or a public dataset into a BIDS-like dataset."""
     from bolus.workflows.import_answers import ImportAnswers, parse_choices, read_answers
+    from bolus.workflows.import_dataset import DatasetRequest, find_layout, import_dataset
     from bolus.workflows.import_dicom import ImportRequest, import_dicom
 
     if with_ not in (None, "dcm2niix"):
@@ -76,10 +90,25 @@ def import_(
         field_strength_t=field_strength,
         series=parse_choices(series or ()),
     )
+    said = typed.over(read_answers(answers)) if answers else typed
+    known = find_layout(source, layout)
+    if known is not None:
+        if key_file or with_:
+            raise typer.BadParameter("--key-file and --with go with DICOM, not a public dataset")
+        wanted = DatasetRequest(
+            source=source, dataset=bids_dir, layout=known, answers=said, link=link, dry_run=dry_run
+        )
+        with progress_bars(shown=not quiet) as progress:
+            imported = import_dataset(wanted, progress=progress)
+        facts, lines = dataset_facts(imported), dataset_lines(imported)
+        typer.echo(json.dumps(facts) if context.obj else "\n".join(lines))
+        return
+    if link:
+        raise typer.BadParameter("--link goes with a public dataset; DICOM is always converted")
     request = ImportRequest(
-        source=dicom_dir,
+        source=source,
         dataset=bids_dir,
-        answers=typed.over(read_answers(answers)) if answers else typed,
+        answers=said,
         key_file=key_file,
         with_dcm2niix=with_ is not None,
         show_names=show_names,

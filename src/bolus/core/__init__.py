@@ -1,6 +1,15 @@
 """What the data are: numpy values with quantity, place, time and history. No files, no methods."""
 
-from bolus.core.arrays import Affine, Curve, Curves, MaskVolume, Volume, read_only
+from bolus.core.arrays import (
+    Affine,
+    Curve,
+    Curves,
+    MaskVolume,
+    Volume,
+    read_only,
+    sparse_copy,
+    sparse_zeros,
+)
 from bolus.core.cohort import SessionKey
 from bolus.core.curves import ArterialInput
 from bolus.core.geometry import Grid
@@ -46,5 +55,7 @@ __all__ = [
     "TimeAxis",
     "Volume",
     "read_only",
+    "sparse_copy",
+    "sparse_zeros",
     "stream",
 ]

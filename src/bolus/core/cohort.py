@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bolus.errors import Code, FileError
 
-_LABEL = re.compile(r"[A-Za-z0-9]+")
+_LABEL = re.compile(r"[A-Za-z0-9]{1,100}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +28,7 @@ class SessionKey:
             if not _LABEL.fullmatch(label):
                 raise FileError(
                     Code.NAME_UNSAFE,
-                    f"label {label!r} holds more than letters and digits",
+                    f"label {label[:80]!r} is not 1 to 100 letters and digits",
                     mend="rename the subject or session",
                 )
 

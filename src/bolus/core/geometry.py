@@ -86,6 +86,17 @@ class Grid:
         if (gap := self.distance_mm(other)) > _TOLERANCE_MM:
             raise GeometryError(
                 Code.GRID_MISMATCH,
-                f"{what} lies up to {gap:.3g} mm away from the series (same shape, other affine)",
+                f"{what} lies up to {gap:.3g} mm away from the series (same shape, other affine)"
+                f"{self._mirrored(other)}",
                 mend="resample it onto the grid of the series",
             )
+
+    def _mirrored(self, other: "Grid") -> str:
+        """Say so where the grids differ by nothing but a sign in front of one world axis."""
+        for axis, sides in enumerate(("left and right", "front and back", "top and bottom")):
+            ratio = np.ones(4)
+            ratio[axis] = -1
+            flipped = ratio[:, None] * other.affine
+            if np.allclose(flipped[:3, :3], self.affine[:3, :3], atol=1e-4):
+                return f", as if {sides} were swapped"
+        return ""

@@ -1,11 +1,11 @@
 """The one dynamic-image type, from signal to concentration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Shaped
 
-from bolus.core.arrays import Curves, read_only
+from bolus.core.arrays import Curves, read_only, sparse_copy
 from bolus.core.geometry import Grid
 from bolus.core.provenance import Provenance, Step
 from bolus.core.quantities import Quantity
@@ -102,6 +102,18 @@ class PerfusionSeries:
             acquisition=self.acquisition,
             provenance=self.provenance.then(Step("core.from_frame", {"frame": frame})),
         )
+
+    def within(self, mask: Mask) -> "PerfusionSeries":
+        """Return a copy with 0 outside of a mask; what lies outside takes no memory.
+
+        Args:
+            mask: on the grid of the series.
+
+        Raises:
+            GeometryError: the mask is on another grid.
+        """
+        self.grid.require_match(mask.grid, what=f"the {mask.name} mask")
+        return replace(self, values=sparse_copy(self.values, mask.values))
 
     def derive(self, values: np.ndarray, quantity: Quantity, step: Step) -> "PerfusionSeries":
         """Return new values on the same grid and times, with one more step of history."""

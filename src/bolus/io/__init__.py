@@ -13,7 +13,14 @@ from bolus.io.derivatives import (
 )
 from bolus.io.dicom_series import read_dicom_series
 from bolus.io.names import safe_join
-from bolus.io.nifti import read_image, read_labels, read_mask, read_series, write_volume
+from bolus.io.nifti import (
+    read_image,
+    read_labels,
+    read_mask,
+    read_series,
+    series_bytes,
+    write_volume,
+)
 from bolus.io.receipt import Difference, Receipt, is_complete, read_receipt, verify
 from bolus.io.sidecar import Sidecar, find_sidecar, read_sidecar, sidecar_values
 from bolus.io.store import OutputFolder, open_output, write_atomically
@@ -46,6 +53,7 @@ __all__ = [
     "require_memory",
     "safe_join",
     "second_echo_of",
+    "series_bytes",
     "session_key",
     "sidecar_values",
     "table_text",

@@ -177,7 +177,7 @@ def scan_dicom(
     series it belongs to would lack it.
 
     Args:
-        folder: searched with everything below it.
+        folder: searched with everything below it; or one file.
         show_names: whether messages may name files; paths may hold names of patients.
         progress: told how many files are read, and of how many.
 
@@ -234,11 +234,13 @@ def _listed(root: Path) -> tuple[Sequence[Path], int]:
     Raises:
         FileError: no such folder, or far too many files.
     """
+    if root.is_file():
+        return [root], 0
     with named(root):
         if not root.is_dir():
             raise FileError(
                 Code.PATH_KIND if root.exists() else Code.FILE_MISSING,
-                "is not a folder" if root.exists() else "does not exist",
+                "is no folder and no plain file" if root.exists() else "does not exist",
                 mend="name the folder that holds the DICOM files",
             )
     found, links = [], 0

@@ -1,6 +1,7 @@
 """DICOM files sorted into series and images, recognised, and read as core types."""
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bolus.core import SIGNAL, Acquisition, PerfusionSeries, Provenance, Step, TimeAxis
-from bolus.errors import BolusError, Code, FileError
+from bolus.errors import BolusError, Code, FileError, QualityWarning
 from bolus.io.dicom_contrast import contrast_settings
 from bolus.io.dicom_frames import MAGNITUDE, DicomFrame, frames_of, header_frames
 from bolus.io.dicom_kind import SeriesFacts, classify
@@ -258,7 +259,7 @@ def read_dicom_series(
     """Read the only perfusion series of a DICOM folder, as `read_series` reads NIfTI.
 
     Args:
-        folder: with the series, and possibly others that are no perfusion series.
+        folder: with the series, and possibly others that are no perfusion series; or one file.
         kind: "dsc" or "dce"; either if empty.
         given: settings that win over the header.
 
@@ -284,6 +285,14 @@ def read_dicom_series(
         )
     series = fitting[0]
     image = series.images[0]
+    if len(series.images) > 1:
+        warnings.warn(
+            QualityWarning(
+                f"{series.label} holds {len(series.images)} images (echoes or flip angles) and the "
+                "first was read; `bolus import` separates them"
+            ),
+            stacklevel=2,
+        )
     with HeaderChild() as child:
         volume = read_image_of(series, image, child)
     acquisition, _ = acquisition_of(series, image, volume)

@@ -1,10 +1,10 @@
 """NIfTI files to core types and back: guarded, in float32, in the order of the file's axes."""
 
 import gzip
-import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +21,7 @@ from bolus.core import (
     Step,
 )
 from bolus.core.arrays import Curve, Volume
-from bolus.errors import Code, FileError, GeometryError, QualityWarning
+from bolus.errors import BolusError, Code, FileError, GeometryError, QualityWarning
 from bolus.io.access import NIFTI_SUFFIXES, named, require_file, require_memory, stem_of
 from bolus.io.nifti_guard import HEADER_BYTES, NiftiHeader, read_header
 from bolus.io.settings import settle
@@ -37,6 +37,7 @@ _HARMLESS_VOXELS = 1 << 25
 _FRAMES_AT_ONCE = 16
 """Sixteen float32 fill one cache line of the transposed array."""
 _SLAB_BYTES = 1 << 26
+_VOXELS_AT_ONCE = 1 << 16
 
 
 def read_series(
@@ -99,6 +100,20 @@ def read_series(
             steps=(Step("io.read_series", dict(acquisition.sources)),), inputs=tuple(inputs)
         ),
     )
+
+
+def series_bytes(path: Path | str) -> int:
+    """Return the size of an image in memory (float32) [bytes], from its header alone.
+
+    0 where the header cannot be read: reading the image will say why.
+    """
+    path = Path(path)
+    with suppress(BolusError, OSError):
+        require_file(path)
+        with path.open("rb") as file:
+            header = read_header(ImageStream(path, file).read(HEADER_BYTES))
+        return 4 * header.voxels * header.frames
+    return 0
 
 
 def read_image(path: Path | str) -> tuple[Volume, Grid]:
@@ -229,8 +244,8 @@ def write_volume(
         )
     image = _NIBABEL.Nifti1Image(_storable(values), grid.affine)
     _describe(image.header, grid, description=description, key=key, frame_step_s=frame_step_s)
-    content = image.to_bytes()
-    write_atomically(path, _packed(content) if path.name.endswith(".gz") else content)
+    packed = path.name.endswith(".gz")
+    write_atomically(path, lambda file: _written(image, file, packed=packed))
 
 
 def _load(path: Path, *, series: bool) -> tuple[NiftiHeader, np.ndarray, str]:
@@ -275,9 +290,12 @@ def _read_values(stream: ImageStream, header: NiftiHeader, begun: bytes) -> np.n
         begun, part = part[count * frame_bytes :], part[: count * frame_bytes]
         frames = np.frombuffer(part, header.dtype).reshape(count, header.voxels)
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is infinite, and seen
-            if (header.slope, header.intercept) != (1.0, 0.0):
-                frames = frames * header.slope + header.intercept
-            values[:, first : first + count] = frames.T
+            for at in range(0, header.voxels, _VOXELS_AT_ONCE):
+                part_of = slice(at, at + _VOXELS_AT_ONCE)
+                stored = frames[:, part_of]
+                if (header.slope, header.intercept) != (1.0, 0.0):
+                    stored = stored * header.slope + header.intercept
+                values[part_of, first : first + count] = stored.T
     # in the file x runs fastest; a view gives the axes their order and leaves curves contiguous
     return values.reshape(*header.shape[2::-1], header.frames).transpose(2, 1, 0, 3)
 
@@ -335,7 +353,7 @@ def _storable(values: np.ndarray) -> np.ndarray:
     if values.dtype == bool:
         return values.astype(np.uint8)
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-        return values.astype(np.dtype(values.dtype).newbyteorder("<"))
+        return values.astype(np.dtype(values.dtype).newbyteorder("<"), copy=False)
     return np.asarray(values, dtype="<f4")
 
 
@@ -354,9 +372,13 @@ def _describe(
     header["intent_name"] = key.encode("ascii", "replace")[:15]
 
 
-def _packed(content: bytes) -> bytes:
-    """Return gzip bytes without name and time, so equal content gives equal files."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=3) as packer:
-        packer.write(content)
-    return buffer.getvalue()
+def _written(image: Any, file: BinaryIO, *, packed: bool) -> None:
+    """Write an image part by part: it is never there a second time.
+
+    Packed without name and time, so equal content gives equal files.
+    """
+    if not packed:
+        image.to_stream(file)
+        return
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=3) as packer:
+        image.to_stream(packer)

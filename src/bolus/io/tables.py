@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bolus.core import QUANTITIES, ArterialInput, Provenance, Quantity, Step, TimeAxis
-from bolus.errors import Code, FileError
+from bolus.errors import Code, FileError, TimingError
 from bolus.io.access import named, read_bytes
 from bolus.io.store import write_atomically
 
@@ -21,6 +21,7 @@ Cell = str | int | float | None
 MISSING = "n/a"
 _LIMIT_BYTES = 64 << 20
 _MOST_ROWS = 1_000_000
+_LONGEST_STEP_S = 60.0
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _UNIT_NAMES: Mapping[str, str] = MappingProxyType(
     {"1/s": "per_s", "mM": "mmol_per_l", "a.u.": "au"}
@@ -83,6 +84,7 @@ def read_curve_tsv(path: Path | str) -> ArterialInput:
         if len(rows) < 2:
             raise _invalid(f"has {len(rows)} rows of numbers, expected at least 2", "export again")
         seconds = _numbers(rows, columns, "time_s")
+        _require_seconds(seconds)
         values = _numbers(rows, columns, found[0])
         quantity = _quantity(found[0])
         return ArterialInput(
@@ -95,6 +97,16 @@ def read_curve_tsv(path: Path | str) -> ArterialInput:
                 inputs=((path.name, digest),),
             ),
             voxels=np.empty((0, 3), np.int64),
+        )
+
+
+def _require_seconds(seconds: np.ndarray) -> None:
+    step_s = float(np.median(np.diff(seconds)))
+    if step_s > _LONGEST_STEP_S:
+        raise TimingError(
+            Code.TIME_INVALID,
+            f"has rows {step_s:g} s apart, which looks like milliseconds: {step_s / 1000:.4g} s",
+            mend="write time_s in seconds",
         )
 
 

@@ -65,7 +65,7 @@ def find_brain(series: PerfusionSeries) -> Mask:
         the usual steps of masks on EPI series.
     """
     series.require(SIGNAL)
-    middle = np.median(np.nan_to_num(series.values, nan=0.0, posinf=0.0, neginf=0.0), axis=-1)
+    middle = _middle(series.values)
     signal = np.where(middle > 0, middle, 0.0).astype(np.float64)
     lit = np.count_nonzero(signal)
     if not lit:
@@ -82,6 +82,12 @@ def find_brain(series: PerfusionSeries) -> Mask:
         return Mask(values=signal > 0, grid=series.grid, name="brain")
     found = _epi_mask(signal, series)
     return Mask(values=found, grid=series.grid, name="brain")
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """Return the temporal median, a slab at a time; samples that are not finite count as 0."""
+    slabs = (np.nan_to_num(slab, nan=0.0, posinf=0.0, neginf=0.0) for slab in values)
+    return np.stack([np.median(slab, axis=-1) for slab in slabs])
 
 
 def _epi_mask(signal: np.ndarray, series: PerfusionSeries) -> np.ndarray:

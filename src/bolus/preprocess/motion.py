@@ -49,6 +49,7 @@ def correct_motion(
     series: PerfusionSeries,
     *,
     enabled: bool = True,
+    overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MotionCorrection:
     """Bring every frame to where the head was in the reference frame.
@@ -61,6 +62,8 @@ def correct_motion(
     Args:
         series: signal [a.u.]; voxels that are not finite or negative do not take part.
         enabled: False gives the series back, and says so.
+        overwrite: write the frames that are moved into the memory of `series`, which must not be
+            used afterwards; without it a second series of the same size is needed.
         progress: called with the frames done and their number.
 
     Returns:
@@ -103,7 +106,7 @@ def correct_motion(
         source="10.1002/hbm.460030303",
     )
     return MotionCorrection(
-        series=_moved_back(series, matrices, resampled, step),
+        series=_moved_back(series, matrices, resampled, step, overwrite=overwrite),
         parameters=np.array([frame_parameters(m, series.grid) for m in matrices]),
         displacement_mm=moved,
         matrices=matrices,
@@ -112,12 +115,15 @@ def correct_motion(
     )
 
 
-def apply_motion(series: PerfusionSeries, motion: MotionCorrection) -> PerfusionSeries:
+def apply_motion(
+    series: PerfusionSeries, motion: MotionCorrection, *, overwrite: bool = False
+) -> PerfusionSeries:
     """Apply the motion found on one series to another of the same frames (a second echo).
 
     Args:
         series: signal [a.u.] on the same grid, with the same frames.
         motion: from `correct_motion`.
+        overwrite: as in `correct_motion`.
 
     Returns:
         The series with the same frames resampled.
@@ -142,7 +148,7 @@ def apply_motion(series: PerfusionSeries, motion: MotionCorrection) -> Perfusion
     if not motion.resampled:
         return series
     step = Step("preprocess.apply_motion", {"frames_resampled": len(motion.resampled)})
-    return _moved_back(series, motion.matrices, motion.resampled, step)
+    return _moved_back(series, motion.matrices, motion.resampled, step, overwrite=overwrite)
 
 
 def _untouched(series: PerfusionSeries, reason: str) -> MotionCorrection:
@@ -160,10 +166,13 @@ def _untouched(series: PerfusionSeries, reason: str) -> MotionCorrection:
 
 def _reference_frame(series: PerfusionSeries) -> int:
     """Return the early frame that is most like the other early ones."""
-    early = series.values[..., :_CANDIDATES].astype(np.float32)
-    finite = np.nan_to_num(early, nan=0.0, posinf=0.0, neginf=0.0)
-    difference = np.abs(finite - np.median(finite, axis=-1, keepdims=True))
-    return int(difference.mean(axis=(0, 1, 2)).argmin())
+    total = np.zeros(min(_CANDIDATES, len(series.time)))
+    for slab in series.values:
+        early = slab[..., :_CANDIDATES].astype(np.float32)
+        finite = np.nan_to_num(early, nan=0.0, posinf=0.0, neginf=0.0)
+        difference = np.abs(finite - np.median(finite, axis=-1, keepdims=True))
+        total += difference.sum(axis=(0, 1), dtype=np.float64)
+    return int(total.argmin())
 
 
 def _estimate(
@@ -208,12 +217,31 @@ def _head(series: PerfusionSeries, reference: int) -> np.ndarray:
 
 
 def _moved_back(
-    series: PerfusionSeries, matrices: np.ndarray, frames: tuple[int, ...], step: Step
+    series: PerfusionSeries,
+    matrices: np.ndarray,
+    frames: tuple[int, ...],
+    step: Step,
+    *,
+    overwrite: bool = False,
 ) -> PerfusionSeries:
-    values = np.array(series.values, dtype=np.result_type(series.values.dtype, np.float32))
+    values = _writeable(series.values) if overwrite else None
+    if values is None:
+        values = np.array(series.values, dtype=np.result_type(series.values.dtype, np.float32))
     for frame in frames:
         values[..., frame] = _resampled(values[..., frame], matrices[frame], series.grid)
     return series.derive(values, SIGNAL, step)
+
+
+def _writeable(values: np.ndarray) -> np.ndarray | None:
+    """Return the same memory to write to; None where it is not ours or holds whole numbers."""
+    if values.dtype.kind != "f":
+        return None
+    view = values.view()
+    try:
+        view.flags.writeable = True
+    except ValueError:
+        return None
+    return view
 
 
 def _resampled(frame: np.ndarray, matrix: np.ndarray, grid: Grid) -> np.ndarray:

@@ -72,10 +72,7 @@ def measure_quality(series: PerfusionSeries, brain: Mask, baseline: slice) -> Se
         brain taken off, so that the bolus itself is no jump.
     """
     series.require(SIGNAL)
-    curves = series.values[brain.require_some().values]
-    with np.errstate(invalid="ignore"):
-        sound = np.isfinite(curves).all(axis=1) & (np.ptp(curves, axis=1) > 0)
-    kept = curves[sound]
+    kept = _sound_curves(series.values, brain.require_some().values)
     before = kept[:, baseline].astype(np.float64)
     noise = before.std(axis=1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -84,8 +81,21 @@ def measure_quality(series: PerfusionSeries, brain: Mask, baseline: slice) -> Se
         baseline_tsnr=float(tsnr),
         drift_percent_per_min=_drift(before, series.time.seconds[baseline]),
         outlier_frames=_outliers(kept, baseline),
-        lost_percent=100 * float(np.count_nonzero(~sound)) / len(curves),
+        lost_percent=100 * (brain.count - len(kept)) / brain.count,
     )
+
+
+def _sound_curves(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return the curves of a mask that are finite and vary, in C order."""
+    kept = np.empty((np.count_nonzero(inside), values.shape[-1]), values.dtype)
+    count = 0
+    for slab, where in zip(values, inside, strict=True):
+        curves = slab[where]
+        with np.errstate(invalid="ignore"):
+            sound = np.isfinite(curves).all(axis=1) & (np.ptp(curves, axis=1) > 0)
+        kept[count : count + np.count_nonzero(sound)] = curves[sound]
+        count += int(np.count_nonzero(sound))
+    return kept[:count]
 
 
 def _drift(before: np.ndarray, seconds: np.ndarray) -> float:

@@ -11,9 +11,11 @@ from bolus.core import (
     Assumed,
     Curves,
     FitStatus,
+    Mask,
     ParameterMap,
     PerfusionSeries,
     Step,
+    sparse_zeros,
 )
 from bolus.errors import Code, GeometryError, MetadataError, TimingError
 from bolus.quantify.concentration_kernels import solve_with_decay
@@ -115,6 +117,7 @@ def signal_to_concentration(
     sequence: Sequence,
     r1_per_mmolar_s: float,
     baseline: slice,
+    mask: Mask | None = None,
     b1: Float[np.ndarray, "x y z"] | None = None,
     r2s_per_mmolar_s: float | None = None,
 ) -> tuple[PerfusionSeries, UInt8[np.ndarray, "x y z"]]:
@@ -126,11 +129,13 @@ def signal_to_concentration(
         sequence: how the signal was made, such as `SpoiledGradientEcho.of(series.acquisition)`.
         r1_per_mmolar_s: relaxivity; `relaxivity_of` has a table.
         baseline: frames before the agent.
+        mask: voxels to convert; all of them if None.
         b1: factor on the flip angle, on the grid of the series.
         r2s_per_mmolar_s: transverse relaxivity; None leaves T2* out.
 
     Returns:
         Concentration [mM], float32, NaN where R10 has no value; and a FitStatus per voxel.
+        Outside of the mask it is 0, and the status says so.
 
     Raises:
         QuantityError: `series` is not a signal.
@@ -167,22 +172,25 @@ def signal_to_concentration(
             mend="resample it onto the grid of the series",
         )
     native = np.full(grid.shape, r10.value) if isinstance(r10, Assumed) else r10.values
-    values = np.empty(series.values.shape, np.float32)
-    status = np.empty(grid.shape, np.uint8)
-    for x in range(grid.shape[0]):
+    if mask is not None:
+        grid.require_match(mask.grid, what=f"the {mask.name} mask")
+    wanted = np.ones(grid.shape, bool) if mask is None else mask.values
+    values = sparse_zeros(series.values.shape)
+    status = np.full(grid.shape, FitStatus.OUTSIDE_MASK, np.uint8)
+    for x, inside in enumerate(wanted):
         part = concentration_curves(
-            series.values[x].reshape(-1, len(series.time)),
-            r10_per_s=native[x].ravel(),
+            series.values[x][inside],
+            r10_per_s=native[x][inside],
             sequence=sequence,
             r1_per_mmolar_s=r1_per_mmolar_s,
             baseline=baseline,
-            b1=None if b1 is None else b1[x].ravel(),
+            b1=None if b1 is None else b1[x][inside],
             r2s_per_mmolar_s=r2s_per_mmolar_s,
         )
-        values[x] = part.values.reshape(values[x].shape)
-        status[x] = part.status.reshape(status[x].shape)
+        values[x][inside] = part.values
+        status[x][inside] = part.status
     if isinstance(r10, ParameterMap):  # say why R10 is missing, not that it is
-        status = np.where(r10.status == FitStatus.OK, status, r10.status)
+        status = np.where(wanted & (r10.status != FitStatus.OK), r10.status, status)
     step = Step(
         "quantify.signal_to_concentration",
         {

@@ -226,19 +226,33 @@ def _tall(
     series: PerfusionSeries, mask: Mask, timing: Enhancement
 ) -> tuple[np.ndarray, Curves, _Shape, float, float]:
     """Return indices, curves and shapes of the tall voxels, and what tall means."""
-    indices, curves = _finite_curves(series, mask)
-    curves = curves - curves[:, timing.baseline].mean(axis=1, keepdims=True)
-    height = curves[:, timing.arrival :].max(axis=1) if len(curves) else np.zeros(0)
-    if not len(height) or height.max() <= 0:
+    height = _heights(series, mask, timing)
+    seen = height[np.isfinite(height)]
+    if not len(seen) or seen.max() <= 0:
         raise MetadataError(
             Code.AIF_NOT_FOUND,
             f"none of the {mask.count} voxels of the {mask.name} mask has a finite, rising curve",
             mend="check the T1 map, the relaxivity and the mask",
         )
-    middle, top = (float(v) for v in np.percentile(height, (50, 99.5)))
+    middle, top = (float(v) for v in np.percentile(seen, (50, 99.5)))
     top = max(top, middle + 1e-6 * abs(middle) + 1e-12)
     chosen = np.flatnonzero(height >= middle + _TALL * (top - middle))
-    return indices[chosen], curves[chosen], _measure(curves[chosen], series, timing), middle, top
+    indices = np.argwhere(mask.values)[chosen]
+    curves = np.asarray(series.values[tuple(indices.T)], np.float64)
+    curves -= curves[:, timing.baseline].mean(axis=1, keepdims=True)
+    return indices, curves, _measure(curves, series, timing), middle, top
+
+
+def _heights(series: PerfusionSeries, mask: Mask, timing: Enhancement) -> np.ndarray:
+    """Return how high each voxel of a mask rises, NaN where its curve is not finite."""
+    series.require(CONCENTRATION).grid.require_match(mask.grid, what=f"the {mask.name} mask")
+    heights = []
+    for slab, inside in zip(series.values, mask.require_some().values, strict=True):
+        curves = np.asarray(slab[inside], np.float64)
+        level = curves[:, timing.baseline].mean(axis=1)
+        height = curves[:, timing.arrival :].max(axis=1) - level
+        heights.append(np.where(np.isfinite(curves).all(axis=1), height, np.nan))
+    return np.concatenate(heights)
 
 
 def _finite_curves(series: PerfusionSeries, mask: Mask) -> tuple[np.ndarray, Curves]:
@@ -248,8 +262,9 @@ def _finite_curves(series: PerfusionSeries, mask: Mask) -> tuple[np.ndarray, Cur
 
 
 def _mean_curve(series: PerfusionSeries, mask: Mask) -> Curve:
-    _, curves = _finite_curves(series, mask)
-    return np.asarray(np.median(curves, axis=0))
+    curves = series.curves(mask, dtype=np.float32)
+    finite = np.isfinite(curves).all(axis=1)
+    return np.array([np.median(frame[finite].astype(np.float64)) for frame in curves.T])
 
 
 def _measure(curves: Curves, series: PerfusionSeries, timing: Enhancement) -> _Shape:

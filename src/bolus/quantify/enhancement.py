@@ -147,12 +147,18 @@ def half_rise_s(curves: Curves, seconds: Curve) -> np.ndarray:
 
 def _vessel_curve(series: PerfusionSeries, mask: Mask) -> tuple[Curve, Curve]:
     """Return the leading curve of the most enhancing voxels, and the mean; 1 at the start."""
-    kept = []
+    all_curves = np.empty((mask.count, len(series.time)), np.float32)
+    rise, count = np.empty(mask.count, np.float32), 0
     for slab, inside in zip(series.values, mask.values, strict=True):
         curves = np.asarray(slab[inside], np.float32)
         curves = curves[np.isfinite(curves).all(axis=1) & (curves > 0).all(axis=1)]
-        kept.append(curves / curves[:, :_BASELINE_FRAMES].min(axis=1, keepdims=True))
-    all_curves = np.concatenate(kept)
+        part = slice(count, count + len(curves))
+        curves = curves / curves[:, :_BASELINE_FRAMES].min(axis=1, keepdims=True)
+        # One bright frame is noise.
+        rise[part] = np.minimum(curves[:, 1:], curves[:, :-1]).max(axis=1, initial=-np.inf)
+        all_curves[part] = curves
+        count = part.stop
+    all_curves, rise = all_curves[:count], rise[:count]
     if not len(all_curves):
         raise QuantityError(
             Code.VALUES_INVALID,
@@ -160,11 +166,10 @@ def _vessel_curve(series: PerfusionSeries, mask: Mask) -> tuple[Curve, Curve]:
             "signal in every frame",
             mend="check the series for empty frames, and the mask",
         )
-    pairs = np.minimum(all_curves[:, 1:], all_curves[:, :-1])  # one bright frame is noise
-    count = max(_FEWEST, int(_BRIGHTEST * len(all_curves)))
-    best = np.argsort(-pairs.max(axis=1), kind="stable")[:count]
+    brightest = max(_FEWEST, int(_BRIGHTEST * count))
+    best = np.argsort(-rise, kind="stable")[:brightest]
     leading = np.percentile(all_curves[best], _LEADERS, axis=0).astype(np.float64)
-    mean = np.median(all_curves, axis=0).astype(np.float64)
+    mean = np.array([np.median(frame) for frame in all_curves.T], np.float64)
     return leading, mean
 
 

@@ -17,6 +17,7 @@ from bolus.core import (
     ParameterMap,
     PerfusionSeries,
     Step,
+    sparse_copy,
 )
 from bolus.errors import Code, MetadataError
 from bolus.quantify.leakage_models import (
@@ -130,7 +131,7 @@ def correct_leakage(
     curve = _reference_curve(series, reference)
     fits = []
     choose = _guided(chosen, series, mask)
-    corrected = series.values.copy()
+    corrected = sparse_copy(series.values)
     flat = corrected.reshape(-1, corrected.shape[-1])
     rows = np.flatnonzero(mask.values.ravel())
     for at in range(0, len(rows), _CHUNK):

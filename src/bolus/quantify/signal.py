@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from bolus.core import DELTA_R2S, SIGNAL, Curve, Curves, PerfusionSeries, Step
+from bolus.core import DELTA_R2S, SIGNAL, Curve, Curves, Mask, PerfusionSeries, Step, sparse_zeros
 from bolus.errors import Code, MetadataError, TimingError
 
 _LONGEST_ECHO_S = 0.2
 """No perfusion series of the brain has a longer echo time; 30 (ms) is 150 times this."""
 
 
-def signal_to_delta_r2s(series: PerfusionSeries, *, baseline: slice) -> PerfusionSeries:
+def signal_to_delta_r2s(
+    series: PerfusionSeries, *, baseline: slice, mask: Mask | None = None
+) -> PerfusionSeries:
     """Convert a gradient-echo signal to the change of the transverse relaxation rate.
 
     ΔR2*(t) = -ln(S(t) / S_BL) / TE, with S_BL the mean of the samples of `baseline` that have
@@ -18,6 +20,7 @@ def signal_to_delta_r2s(series: PerfusionSeries, *, baseline: slice) -> Perfusio
     Args:
         series: signal [a.u.] with `echo_time_s` in its acquisition.
         baseline: frames before the bolus arrives, at least two.
+        mask: voxels to convert, 0 elsewhere; all of them if None.
 
     Returns:
         ΔR2* [1/s] on the same grid and times, float32; negative values are kept. NaN curves where
@@ -29,6 +32,7 @@ def signal_to_delta_r2s(series: PerfusionSeries, *, baseline: slice) -> Perfusio
         QuantityError: `series` is not a signal.
         MetadataError: the echo time is missing, or no echo time in seconds.
         TimingError: the baseline holds fewer than two frames.
+        GeometryError: the mask is on another grid.
 
     Assumes:
         T1 does not change the signal (use two echoes otherwise). Near the noise floor a magnitude
@@ -50,9 +54,9 @@ def signal_to_delta_r2s(series: PerfusionSeries, *, baseline: slice) -> Perfusio
     """
     echo_s = _echo_time(series.require(SIGNAL))
     frames = _baseline_frames(series, baseline)
-    values = np.empty(series.values.shape, np.float32)
-    for slab, out in zip(series.values, values, strict=True):
-        out[...] = _log_drop(slab.reshape(-1, slab.shape[-1]), frames).reshape(slab.shape) / echo_s
+    values = sparse_zeros(series.values.shape)
+    for slab, out, inside in zip(series.values, values, _inside(series, mask), strict=True):
+        out[inside] = _log_drop(slab[inside], frames) / echo_s
     step = Step(
         "quantify.signal_to_delta_r2s",
         {"echo_time_s": echo_s, "baseline": f"{frames.start}:{frames.stop}"},
@@ -62,7 +66,11 @@ def signal_to_delta_r2s(series: PerfusionSeries, *, baseline: slice) -> Perfusio
 
 
 def dual_echo_to_delta_r2s(
-    first: PerfusionSeries, second: PerfusionSeries, *, baseline: slice
+    first: PerfusionSeries,
+    second: PerfusionSeries,
+    *,
+    baseline: slice,
+    mask: Mask | None = None,
 ) -> PerfusionSeries:
     """Convert two echoes to ΔR2* without the effect of T1.
 
@@ -73,6 +81,7 @@ def dual_echo_to_delta_r2s(
         first: signal [a.u.] of the shorter echo.
         second: signal [a.u.] of the longer echo, same grid and times.
         baseline: frames before the bolus arrives, at least two.
+        mask: voxels to convert, 0 elsewhere; all of them if None.
 
     Returns:
         ΔR2* [1/s], float32, with the acquisition of the second echo and the history of both.
@@ -112,12 +121,12 @@ def dual_echo_to_delta_r2s(
         )
     _require_same_place_and_time(first, second)
     frames = _baseline_frames(second, baseline)
-    values = np.empty(second.values.shape, np.float32)
-    for early, late, out in zip(first.values, second.values, values, strict=True):
-        length = late.shape[-1]
-        rate = _log_drop(late.reshape(-1, length), frames)
-        rate -= _log_drop(early.reshape(-1, length), frames)
-        out[...] = rate.reshape(late.shape) / (second_s - first_s)
+    values = sparse_zeros(second.values.shape)
+    slabs = zip(first.values, second.values, values, _inside(second, mask), strict=True)
+    for early, late, out, inside in slabs:
+        rate = _log_drop(late[inside], frames)
+        rate -= _log_drop(early[inside], frames)
+        out[inside] = rate / (second_s - first_s)
     step = Step(
         "quantify.dual_echo_to_delta_r2s",
         {
@@ -135,6 +144,14 @@ def dual_echo_to_delta_r2s(
         acquisition=second.acquisition,
         provenance=first.provenance.merged(second.provenance).then(step),
     )
+
+
+def _inside(series: PerfusionSeries, mask: Mask | None) -> np.ndarray:
+    """Return the voxels (x, y, z) to convert."""
+    if mask is None:
+        return np.ones(series.grid.shape, bool)
+    series.grid.require_match(mask.grid, what=f"the {mask.name} mask")
+    return mask.values
 
 
 def _log_drop(slab: Curves, baseline: slice) -> Curves:

@@ -112,9 +112,8 @@ def mean_curve(series: PerfusionSeries, mask: Mask) -> np.ndarray | None:
     """Return the mean curve of a mask, or None where no voxel has a whole curve."""
     if not mask.count:
         return None
-    curves = series.curves(mask)
-    whole = np.isfinite(curves).all(axis=1)
-    return np.asarray(curves[whole].mean(axis=0)) if whole.any() else None
+    curve = series.mean_curve(mask)
+    return curve if np.isfinite(curve).all() else None
 
 
 def motion_plot(time: TimeAxis, motion: Motion, bolus: Bolus | None) -> Picture:

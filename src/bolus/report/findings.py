@@ -305,7 +305,8 @@ class DscFindings:
 
     `created` is a text given by the caller, so that the same findings give the same bytes.
     `anatomy` is (x, y, z) on the grid of `signal`. With `motion` None, `motion_skipped` says why.
-    `delta_r2s` and `corrected` (both ΔR2* [1/s] on the same grid) add the tissue curves;
+    `delta_r2s` and `corrected` (both ΔR2* [1/s] on the same grid) add the tissue curves, and need
+    hold no others;
     `brain`, `white_matter` and `leakage_reference` may hold no voxels, but lie on the grid.
 
     Raises:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bolus.errors import Code, ConfigError
 
 Seconds = Annotated[float, Field(gt=0)]
+_LIMIT_BYTES = 1 << 20
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -107,6 +108,13 @@ def read_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
+        if path.stat().st_size > _LIMIT_BYTES:
+            raise ConfigError(
+                Code.FILE_BOMB,
+                f"has {path.stat().st_size} bytes where at most {_LIMIT_BYTES} are expected",
+                mend="check that this is the settings file",
+                where=str(path),
+            )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
@@ -184,6 +192,13 @@ def _explained(error: ValidationError) -> ConfigError:
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
         hint = f"did you mean {close[0]}?" if close else "see docs/reference/config.md"
         return ConfigError(Code.CONFIG_UNKNOWN_KEY, f"{name} is not a setting", mend=hint)
+    given = first["input"]
+    if "haematocrit" in name and isinstance(given, int | float) and 10 <= given <= 70:
+        return ConfigError(
+            Code.CONFIG_INVALID,
+            f"{name} is {given:g}, which looks like a percentage: {given / 100:.4g}",
+            mend=f"write {given / 100:.4g} if that is meant",
+        )
     came = f", got {first['input']!r}" if not isinstance(first["input"], dict) else ""
     return ConfigError(
         Code.CONFIG_INVALID, f"{name}: {first['msg']}{came}", mend="see docs/reference/config.md"

@@ -123,6 +123,7 @@ def _examine(request: CurvesRequest, config: Config, progress: Progress) -> repo
         motion = preprocess.correct_motion(
             scan.signal,
             enabled=request.motion,
+            overwrite=scan.own,
             progress=lambda done, total: progress("Motion", done, total),
         )
         with stage(progress, "Brain and curves"):

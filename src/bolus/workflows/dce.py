@@ -22,7 +22,7 @@ from bolus.workflows.dce_artery import Artery, Enhanced, find_artery
 from bolus.workflows.dce_fitting import Fitted, area_maps, example_voxels, fit_brain
 from bolus.workflows.dce_t10 import NativeT1, native_rate, t10_map
 from bolus.workflows.dsc import ASSUMED_LARGE
-from bolus.workflows.gathered import joined_history, region_rows
+from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -43,11 +43,27 @@ class DceScan:
     aif: ArterialInput | None = None
     dsc_aif: ArterialInput | None = None
     notices: tuple[str, ...] = ()
+    own: bool = False
+    """Nobody else holds the series: its memory is reused, and it is gone afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """What whole images were needed for, and the voxels that are asked about."""
+
+    brain: Mask
+    asked: Mask
+    timing: quantify.Enhancement
+    motion: preprocess.MotionCorrection
+    anatomy: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Measured:
-    """The series free of motion, T1, and its concentration."""
+    """The series free of motion, T1, and its concentration.
+
+    Curves that are not needed any more are 0, and take no memory.
+    """
 
     signal: PerfusionSeries
     brain: Mask
@@ -58,6 +74,8 @@ class _Measured:
     enhanced: Enhanced
     status: np.ndarray
     """FitStatus (x, y, z) of the concentration."""
+    areas: tuple[ParameterMap, ...]
+    """What needs no model."""
 
 
 def quantify_dce(
@@ -83,10 +101,14 @@ def quantify_dce(
         motion = preprocess.correct_motion(
             scan.signal,
             enabled=config.dce.motion_correction,
+            overwrite=scan.own,
             progress=lambda done, total: progress("Motion", done, total),
         )
         scan = replace(scan, signal=motion.series)  # lets go of the series as it came
-        measured = _measure(scan, motion, config, progress)
+        scan, found = _found(scan, motion, progress)
+        del motion  # and of the voxels that nobody asks about
+        scan, measured = _measure(scan, found, config, progress)
+        del found
         with stage(progress, "Arterial input"):
             artery = find_artery(
                 measured.enhanced, measured.brain, config, haematocrit=_haematocrit(config),
@@ -96,42 +118,61 @@ def quantify_dce(
             fitted = fit_brain(
                 measured.enhanced, measured.status, measured.brain, artery.plasma, config
             )
-        with stage(progress, "Areas and regions"):
-            maps = _completed(measured, fitted)
+        maps = _completed(measured, fitted)
     return _findings(
         scan, measured, artery, fitted, maps, config=config, remarks=(created, tuple(notices))
     )
 
 
+def _found(
+    scan: DceScan, motion: preprocess.MotionCorrection, progress: Progress
+) -> tuple[DceScan, _Found]:
+    """Return the scan without the voxels that nobody asks about, and what needed them."""
+    with stage(progress, "Brain and arrival"):
+        brain = scan.brain or preprocess.find_brain(scan.signal)
+        timing = quantify.find_enhancement(scan.signal, brain)
+        anatomy = preprocess.baseline_image(scan.signal, timing.baseline)
+        tumour = scan.tumour.foreground if scan.tumour else None
+        asked = joined_mask(brain, scan.white_matter, tumour)
+        signal = scan.signal.within(asked)
+    found = _Found(
+        brain=brain, asked=asked, timing=timing, anatomy=anatomy,
+        motion=replace(motion, series=signal),
+    )  # fmt: skip
+    return replace(scan, signal=signal), found
+
+
 def _measure(
-    scan: DceScan, motion: preprocess.MotionCorrection, config: Config, progress: Progress
-) -> _Measured:
+    scan: DceScan, found: _Found, config: Config, progress: Progress
+) -> tuple[DceScan, _Measured]:
+    """Return the scan with the signal of the tumour alone, and all that was made of the rest."""
     sequence = SpoiledGradientEcho.of(scan.signal.acquisition)
     relaxivity = relaxivity_of_scan(scan.signal, config)
-    with stage(progress, "Brain, T1, concentration"):
-        signal = scan.signal
-        brain = scan.brain or preprocess.find_brain(signal)
-        timing = quantify.find_enhancement(signal, brain)
+    signal, brain, timing, anatomy = scan.signal, found.brain, found.timing, found.anatomy
+    with stage(progress, "T1, concentration"):
         quality = preprocess.measure_quality(signal, brain, timing.baseline)
-        anatomy = preprocess.baseline_image(signal, timing.baseline)
         r10 = native_rate(scan.native, signal, anatomy, brain, align=config.dce.motion_correction)
         concentration, status = quantify.signal_to_concentration(
             signal, r10=r10, sequence=sequence, r1_per_mmolar_s=relaxivity,
-            baseline=timing.baseline, b1=scan.native.b1,
+            baseline=timing.baseline, mask=found.asked, b1=scan.native.b1,
         )  # fmt: skip
-    return _Measured(
-        signal=signal,
-        brain=brain,
-        anatomy=anatomy,
-        motion=motion,
-        quality=quality,
-        r10=r10,
-        enhanced=Enhanced(
+        enhanced = Enhanced(
             concentration=concentration, timing=timing, sequence=sequence,
             r1_per_mmolar_s=relaxivity,
-        ),
+        )  # fmt: skip
+        areas = area_maps(signal, enhanced, brain)
+        kept = signal.within(scan.tumour.foreground if scan.tumour else empty_mask(brain))
+    return replace(scan, signal=kept), _Measured(
+        signal=kept,
+        brain=brain,
+        anatomy=anatomy,
+        motion=replace(found.motion, series=kept),
+        quality=quality,
+        r10=r10,
+        enhanced=enhanced,
         status=status,
-    )  # fmt: skip
+        areas=areas,
+    )
 
 
 def relaxivity_of_scan(signal: PerfusionSeries, config: Config) -> float:
@@ -162,8 +203,7 @@ def _haematocrit(config: Config) -> float | Assumed:
 def _completed(measured: _Measured, fitted: Fitted) -> MapSet:
     """Join the maps of the model with T10 and the areas that need no model."""
     native = [t10_map(measured.r10)] if isinstance(measured.r10, ParameterMap) else []
-    areas = area_maps(measured.signal, measured.enhanced, measured.brain)
-    return MapSet({}).with_maps(*fitted.maps, *native, *areas)
+    return MapSet({}).with_maps(*fitted.maps, *native, *measured.areas)
 
 
 def _findings(

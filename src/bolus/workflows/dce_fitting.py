@@ -145,10 +145,10 @@ def _transit(curves: Curves, seconds: Curve, plasma: ArterialInput) -> quantify.
     The median does not know of vessels and tumours while they are the smaller part.
     """
     step_s = float(np.median(np.diff(seconds)))
-    finite = curves[np.isfinite(curves).all(axis=1)]
+    finite = np.isfinite(curves).all(axis=1)
     found, why = None, f"frames of {step_s:.3g} s are too long to see it"
-    if step_s <= _LONGEST_FRAME_S and len(finite):
-        median = np.array([np.median(frame) for frame in finite.T], np.float64)
+    if step_s <= _LONGEST_FRAME_S and finite.any():
+        median = np.array([np.median(frame[finite]) for frame in curves.T], np.float64)
         found, why = quantify.find_transit(median, plasma, seconds=seconds), "no fit has an answer"
     if found is not None:
         return found
@@ -271,10 +271,10 @@ def area_maps(signal: PerfusionSeries, enhanced: Enhanced, brain: Mask) -> tuple
 def _by_chunk(
     series: PerfusionSeries, brain: Mask, measure: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    curves = series.curves(brain, dtype=np.float32)
+    places = np.argwhere(brain.values)
     parts = [
-        measure(curves[first : first + _CHUNK].astype(np.float64))
-        for first in range(0, len(curves), _CHUNK)
+        measure(series.values[tuple(places[first : first + _CHUNK].T)].astype(np.float64))
+        for first in range(0, len(places), _CHUNK)
     ]
     return np.concatenate(parts)
 

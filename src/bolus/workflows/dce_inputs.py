@@ -22,7 +22,9 @@ from bolus.io.plausible import number_of, require_plausible
 from bolus.workflows.config import Config, config_with
 from bolus.workflows.dce import DceScan
 from bolus.workflows.dce_t10 import FlipAngleImage, NativeT1
+from bolus.workflows.dicom_input import is_dicom, read_dynamic
 from bolus.workflows.inputs import series_name
+from bolus.workflows.memory import require_exam_memory
 from bolus.workflows.notices import collected
 
 _MOST_T1_S = 20.0
@@ -96,7 +98,9 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
 
     Raises:
         FileError, GeometryError, TimingError, MetadataError: with the file's name.
+        ResourceError: the exam would not fit into memory; nothing was read.
     """
+    require_exam_memory(paths.series)
     notices: list[str] = []
     with collected(notices):
         signal = _series(paths.series, config)
@@ -111,6 +115,7 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
             aif=io.read_curve_tsv(paths.aif) if paths.aif else None,
             dsc_aif=_dsc_curve(paths.dsc_aif) if paths.dsc_aif else None,
             notices=tuple(notices),
+            own=True,
         )
 
 
@@ -126,7 +131,11 @@ def _series(path: Path, config: Config) -> PerfusionSeries:
         field_strength_t=shared.field_strength_t,
         contrast_agent=shared.contrast_agent,
     )
-    series = io.read_series(path, given=given, frame_step_s=ours.frame_time_s, excited=True)
+    step_s = ours.frame_time_s
+    if is_dicom(path):
+        series = read_dynamic(path, "dce", given, frame_step_s=step_s)
+    else:
+        series = io.read_series(path, given=given, frame_step_s=step_s, excited=True)
     lacking = {
         "repetition_time_s": (
             "the repetition time of the excitations is not known",

@@ -25,11 +25,11 @@ def is_dicom(path: Path) -> bool:
         >>> is_dicom(Path("exam_dsc.nii.gz"))
         False
     """
-    if path.is_dir():
-        return True
-    if path.name.endswith(NIFTI_SUFFIXES) or not path.is_file():
-        return False
     try:
+        if path.is_dir():
+            return True
+        if path.name.endswith(NIFTI_SUFFIXES) or not path.is_file():
+            return False
         with path.open("rb") as stream:
             return stream.read(_PREAMBLE_BYTES + len(_MAGIC))[_PREAMBLE_BYTES:] == _MAGIC
     except OSError:  # whoever reads it says so better

@@ -1,7 +1,7 @@
 """One DSC series, from signal to findings: reads like the methods section of a paper."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,13 +13,14 @@ from bolus.core import (
     LabelMap,
     MapSet,
     Mask,
+    ParameterMap,
     PerfusionSeries,
     Provenance,
 )
 from bolus.errors import Code, MetadataError
 from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_figures
 from bolus.workflows.config import Config
-from bolus.workflows.gathered import joined_history, region_rows
+from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -51,6 +52,8 @@ class DscScan:
     tumour: LabelMap | None = None
     aif: ArterialInput | None = None
     notices: tuple[str, ...] = ()
+    own: bool = False
+    """Nobody else holds the series: their memory is reused, and they are gone afterwards."""
 
     @property
     def lesion(self) -> Mask | None:
@@ -59,8 +62,21 @@ class DscScan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """What whole images were needed for."""
+
+    brain: Mask
+    bolus: quantify.BolusTiming
+    motion: preprocess.MotionCorrection
+    anatomy: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
-    """The series free of motion, its bolus, and its ΔR2*."""
+    """The series free of motion, its bolus, its ΔR2*, and the maps that need no artery.
+
+    Curves that are not needed any more are 0, and take no memory.
+    """
 
     signal: PerfusionSeries
     delta_r2s: PerfusionSeries
@@ -69,6 +85,9 @@ class Measured:
     motion: preprocess.MotionCorrection
     quality: preprocess.SeriesQuality
     anatomy: np.ndarray
+    recovery: ParameterMap
+    descriptors: tuple[ParameterMap, ...] = ()
+    comparison: LeakageComparison | None = None
 
 
 def quantify_dsc(
@@ -91,15 +110,21 @@ def quantify_dsc(
     notices = list(scan.notices)
     # One thread: sums of floats are then added in the same order on every machine.
     with collected(notices), threadpool_limits(1):
-        measured = _measure(scan, config, progress)
+        scan, found = _still(scan, config, progress)
+        scan, measured = _measure(scan, found, progress)
+        del found  # and the signal with it
         with stage(progress, "Arterial input"):
             aif = _arterial_input(scan, measured, config)
         with stage(progress, "Leakage"):
             leakage = _without_leakage(scan, measured, config)
-        with stage(progress, "Volume, flow, transit time"):
-            maps = _perfusion(measured, leakage, aif, config)
-        with stage(progress, "White matter and descriptors"):
-            white = _white_matter(scan, measured, maps)
+        with stage(progress, "Volume, white matter, descriptors"):
+            cbv = quantify.blood_volume(
+                leakage, aif, measured.brain, haematocrit=haematocrit_of(config)
+            )
+            white = _white_matter(scan, measured, cbv)
+            measured = _described(scan, measured, leakage, white)
+        with stage(progress, "Flow, transit time"):
+            maps = _perfusion(measured, leakage, aif, cbv, config)
             maps = _completed(measured, leakage, white, maps)
     return _findings(
         scan, measured, aif, leakage, white, maps, config=config, remarks=(created, tuple(notices))
@@ -113,39 +138,54 @@ def _require_echo_times(scan: DscScan) -> None:
             series.acquisition.require("echo_time_s")
 
 
-def _measure(scan: DscScan, config: Config, progress: Progress) -> Measured:
+def _still(scan: DscScan, config: Config, progress: Progress) -> tuple[DscScan, _Found]:
+    """Return the scan free of motion and without the voxels that nobody asks about."""
     motion = preprocess.correct_motion(
         scan.signal,
         enabled=config.dsc.motion_correction,
+        overwrite=scan.own,
         progress=lambda done, total: progress("Motion", done, total),
     )
     with stage(progress, "Brain and bolus"):
         brain = scan.brain or preprocess.find_brain(motion.series)
         second = None
         if scan.second_echo is not None:
-            second = preprocess.apply_motion(scan.second_echo, motion)
+            second = preprocess.apply_motion(scan.second_echo, motion, overwrite=scan.own)
         # At a short echo time only arteries fall: the longer echo shows the bolus.
         bolus = quantify.find_bolus(second or motion.series, brain)
-        rates = _rates(motion.series, second, bolus)
-        quality = preprocess.measure_quality(motion.series, brain, bolus.baseline)
         anatomy = preprocess.baseline_image(motion.series, bolus.baseline)
-    return Measured(
-        signal=motion.series,
-        delta_r2s=rates,
-        brain=brain,
-        bolus=bolus,
-        motion=motion,
-        quality=quality,
-        anatomy=anatomy,
-    )
+        asked = joined_mask(brain, scan.white_matter, scan.lesion)
+        signal = motion.series.within(asked)
+        found = _Found(
+            brain=brain, bolus=bolus, motion=replace(motion, series=signal), anatomy=anatomy
+        )
+        second = second.within(asked) if second is not None else None
+        return replace(scan, signal=signal, second_echo=second), found
 
 
-def _rates(
-    first: PerfusionSeries, second: PerfusionSeries | None, bolus: quantify.BolusTiming
-) -> PerfusionSeries:
+def _measure(scan: DscScan, found: _Found, progress: Progress) -> tuple[DscScan, Measured]:
+    """Return the scan with the signal of the tumour alone, and all that was made of the rest."""
+    brain, bolus, signal = found.brain, found.bolus, scan.signal
+    with stage(progress, "Signal"):
+        kept = signal.within(scan.lesion or empty_mask(brain))
+        measured = Measured(
+            signal=kept,
+            delta_r2s=_rates(scan, bolus, joined_mask(brain, scan.white_matter, scan.lesion)),
+            brain=brain,
+            bolus=bolus,
+            motion=replace(found.motion, series=kept),
+            quality=preprocess.measure_quality(signal, brain, bolus.baseline),
+            anatomy=found.anatomy,
+            recovery=quantify.recovery_map(signal, brain, bolus),
+        )
+    return replace(scan, signal=kept, second_echo=None), measured
+
+
+def _rates(scan: DscScan, bolus: quantify.BolusTiming, asked: Mask) -> PerfusionSeries:
+    first, second = scan.signal, scan.second_echo
     if second is None:
-        return quantify.signal_to_delta_r2s(first, baseline=bolus.baseline)
-    return quantify.dual_echo_to_delta_r2s(first, second, baseline=bolus.baseline)
+        return quantify.signal_to_delta_r2s(first, baseline=bolus.baseline, mask=asked)
+    return quantify.dual_echo_to_delta_r2s(first, second, baseline=bolus.baseline, mask=asked)
 
 
 def _arterial_input(scan: DscScan, measured: Measured, config: Config) -> ArterialInput:
@@ -181,11 +221,27 @@ def _leakage_reference(scan: DscScan, measured: Measured) -> Mask:
         return scan.white_matter
 
 
+def _described(
+    scan: DscScan, measured: Measured, leakage: quantify.LeakageResult, white: Mask
+) -> Measured:
+    """Do the last that needs ΔR2* as it was measured, and keep the curves that are shown."""
+    rates = measured.delta_r2s
+    return replace(
+        measured,
+        descriptors=tuple(quantify.descriptor_maps(rates, measured.brain, measured.bolus).values()),
+        comparison=_comparison(measured, leakage, white, scan.lesion),
+        delta_r2s=rates.within(joined_mask(white, scan.lesion)),
+    )
+
+
 def _perfusion(
-    measured: Measured, leakage: quantify.LeakageResult, aif: ArterialInput, config: Config
+    measured: Measured,
+    leakage: quantify.LeakageResult,
+    aif: ArterialInput,
+    cbv: ParameterMap,
+    config: Config,
 ) -> MapSet:
     brain, haematocrit = measured.brain, haematocrit_of(config)
-    cbv = quantify.blood_volume(leakage, aif, brain, haematocrit=haematocrit)
     maps = MapSet({"cbv": cbv})
     # Frames before the steady state are bright for another reason than contrast.
     series = leakage.series.from_frame(measured.bolus.steady)
@@ -215,25 +271,22 @@ def haematocrit_of(config: Config) -> quantify.Haematocrit:
     )
 
 
-def _white_matter(scan: DscScan, measured: Measured, maps: MapSet) -> Mask:
+def _white_matter(scan: DscScan, measured: Measured, cbv: ParameterMap) -> Mask:
     if scan.white_matter is not None:
         return scan.white_matter.require_some()
-    return quantify.find_white_matter(
-        maps["cbv"], measured.anatomy, measured.brain, avoid=scan.lesion
-    )
+    return quantify.find_white_matter(cbv, measured.anatomy, measured.brain, avoid=scan.lesion)
 
 
 def _completed(
     measured: Measured, leakage: quantify.LeakageResult, white: Mask, maps: MapSet
 ) -> MapSet:
     """Add the maps that follow from the others, and those that need no artery."""
-    signal, rates, bolus = measured.signal, measured.delta_r2s, measured.bolus
     more = [
         quantify.normalise_to_white_matter(maps["cbv"], white),
         quantify.normalise_to_white_matter(maps["cbf"], white),
         quantify.standardise(maps["cbv"], measured.brain),
-        *quantify.descriptor_maps(rates, measured.brain, bolus).values(),
-        quantify.recovery_map(signal, measured.brain, bolus),
+        *measured.descriptors,
+        measured.recovery,
     ]
     return maps.with_maps(*more, *(m for m in (leakage.k1, leakage.k2) if m is not None))
 
@@ -273,13 +326,13 @@ def _findings(
             maps, tumour=scan.tumour, others={"normal-appearing white matter": white}
         ),
         burden=burden,
-        leakage=_comparison(measured, leakage, white, lesion),
+        leakage=measured.comparison,
         ratios=_ratios(measured, maps, white, lesion),
         motion=measured.motion if not measured.motion.skipped else None,
         motion_skipped=measured.motion.skipped,
         quality=quality_figures(measured.quality),
         delta_r2s=measured.delta_r2s,
-        corrected=leakage.series if leakage.model else None,
+        corrected=leakage.series.within(joined_mask(white, lesion)) if leakage.model else None,
         warnings=remarks[1],
         assumptions=_assumptions(scan, config),
         settings=config.dsc.model_dump(),
@@ -301,10 +354,7 @@ def _history(scan: DscScan, maps: MapSet) -> Provenance:
 
 
 def _comparison(
-    measured: Measured,
-    leakage: quantify.LeakageResult,
-    white: Mask,
-    lesion: Mask | None,
+    measured: Measured, leakage: quantify.LeakageResult, white: Mask, lesion: Mask | None
 ) -> LeakageComparison | None:
     """Tell what the correction did to the tumour's mean nCBV."""
     if lesion is None or leakage.model is None:

@@ -33,6 +33,25 @@ def region_rows(
     return tuple(rows)
 
 
+def joined_mask(first: Mask, *others: Mask | None) -> Mask:
+    """Return the voxels of any of some masks, under the name of the first.
+
+    Raises:
+        GeometryError: they lie on different grids.
+    """
+    values = first.values.copy()
+    for other in others:
+        if other is not None:
+            first.grid.require_match(other.grid, what=f"the {other.name} mask")
+            values |= other.values
+    return Mask(values=values, grid=first.grid, name=first.name)
+
+
+def empty_mask(like: Mask) -> Mask:
+    """Return a mask without voxels, on the grid of another."""
+    return Mask(values=np.zeros_like(like.values), grid=like.grid, name="empty")
+
+
 def joined_history(maps: MapSet, before: Mapping[str, str]) -> Provenance:
     """Join the maps' histories, each step behind what was searched for before it.
 

@@ -141,14 +141,23 @@ def _require_places(request: ImportRequest) -> None:
             "--key-file lies inside the dataset, which would be given away with it",
             mend="name a place outside, that only you can read",
         )
-    with named(request.dataset):
-        if not request.dataset.exists():
+    require_dataset_place(request.dataset)
+
+
+def require_dataset_place(folder: Path) -> None:
+    """Raise unless a dataset can be written there: nothing, an empty folder, or a dataset.
+
+    Raises:
+        FileError: a file, or a folder with something else in it.
+    """
+    with named(folder):
+        if not folder.exists():
             return
-        if not request.dataset.is_dir():
+        if not folder.is_dir():
             raise FileError(
                 Code.PATH_KIND, "is a file where a folder is needed", mend="name another folder"
             )
-        entries = [p.name for p in request.dataset.iterdir() if not p.name.startswith(".bolus-")]
+        entries = [p.name for p in folder.iterdir() if not p.name.startswith(".bolus-")]
         if entries and "dataset_description.json" not in entries:
             raise FileError(
                 Code.OUTPUT_OCCUPIED,

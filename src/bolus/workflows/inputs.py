@@ -1,16 +1,26 @@
 """Paths to core types: what the user named on the command line, or what a dataset holds."""
 
 import re
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bolus import io
-from bolus.core import Acquisition, Grid, Mask
+from bolus.core import Acquisition, Grid, LabelMap, Mask, PerfusionSeries
+from bolus.errors import QualityWarning
 from bolus.io.access import stem_of
 from bolus.io.plausible import require_plausible
 from bolus.workflows.config import Config
+from bolus.workflows.dicom_input import NEUTRAL_NAME, is_dicom, read_dynamic
 from bolus.workflows.dsc import DscScan
+from bolus.workflows.memory import require_exam_memory
 from bolus.workflows.notices import collected
+
+_FIRST_FRAMES = 5
+_DARK = 0.1
+"""Below this share of the bright voxels there is air, or bone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,39 +57,71 @@ def read_scan(paths: DscPaths, config: Config, *, label: str = "") -> DscScan:
 
     Raises:
         FileError, GeometryError, TimingError, MetadataError: with the file's name.
+        ResourceError: the exam would not fit into memory; nothing was read.
     """
+    require_exam_memory(paths.series, paths.second_echo)
     notices: list[str] = []
     given = Acquisition(**config.acquisition.model_dump())
     with collected(notices):
-        signal = io.read_series(paths.series, given=given)
+        signal = _series(paths.series, given)
         second = None
         if paths.second_echo is not None:
             # The option and the settings speak of the first echo.
-            second = io.read_series(paths.second_echo, given=replace(given, echo_time_s=None))
+            second = _series(paths.second_echo, replace(given, echo_time_s=None))
         grid = signal.grid
-        return DscScan(
+        tumour = io.read_labels(paths.tumour, grid=grid) if paths.tumour else None
+        if tumour is not None:
+            _note_dark(tumour, signal)
+        scan = DscScan(
             label=label or series_name(paths.series),
             signal=signal,
             second_echo=second,
             brain=_mask(paths.mask, "brain", signal.grid),
             white_matter=_mask(paths.reference_mask, "reference", grid),
-            tumour=io.read_labels(paths.tumour, grid=grid) if paths.tumour else None,
+            tumour=tumour,
             aif=io.read_curve_tsv(paths.aif) if paths.aif else None,
-            notices=tuple(notices),
+            own=True,
         )
+    return replace(scan, notices=tuple(notices))  # known once the block has ended
+
+
+def _series(path: Path, given: Acquisition) -> PerfusionSeries:
+    if is_dicom(path):
+        return read_dynamic(path, "dsc", given)
+    return io.read_series(path, given=given)
 
 
 def _mask(path: Path | None, name: str, grid: Grid) -> Mask | None:
     return io.read_mask(path, name=name, grid=grid) if path is not None else None
 
 
+def _note_dark(tumour: LabelMap, signal: PerfusionSeries) -> None:
+    """Warn where most of the tumour lies in air: it was drawn on another scan, or is mirrored."""
+    first = signal.values[..., :_FIRST_FRAMES].mean(axis=-1)
+    limit = _DARK * np.nanpercentile(first, 98)
+    inside = first[tumour.foreground.values]
+    share = float(np.mean(inside < limit)) if inside.size else 0.0
+    if share > 0.5:
+        warnings.warn(
+            QualityWarning(
+                f"{share:.0%} of the tumour lies where the series has no signal: it may have been "
+                "drawn on another scan, or be mirrored"
+            ),
+            stacklevel=2,
+        )
+
+
 def series_name(path: Path) -> str:
     """Return a file's name without its endings, of letters, digits, dots, dashes, underscores.
+
+    DICOM is called "series": its folders and files may be named after a patient.
 
     Example:
         >>> series_name(Path("exams/Müller 1.nii.gz"))
         'M-ller-1'
     """
+    if is_dicom(path):
+        return NEUTRAL_NAME
     stem = stem_of(path)
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-") or "series"
 

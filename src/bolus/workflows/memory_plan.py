@@ -1,26 +1,21 @@
 """How much memory the sessions of a cohort will need, from their headers, before anything runs."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from bolus import io
-from bolus.errors import BolusError, Code, ResourceError
-from bolus.io.nifti_guard import HEADER_BYTES, read_header
-from bolus.io.streams import ImageStream
+from bolus.errors import Code, ResourceError
 
 GIB = 1 << 30
 BASE_BYTES = 450 << 20
 """What a worker takes before it has read anything: interpreter, libraries, compiled kernels.
 
 Measured: 320 MiB, and up to 100 MiB more for Dask."""
-SERIES_FACTOR = 6.5
+SERIES_FACTOR = 2.0
 """Peak of an exam above `BASE_BYTES`, in sizes of its series as float32.
 
-Measured: 5.1 to 5.4 for DSC and 4.1 to 4.4 for DCE at 64 x 64 x 12, 128 x 128 x 20 and
-160 x 160 x 30 voxels (`python benchmarks/cohort_memory.py DATASET ...`); a fifth is added for
-brains that fill more of the image."""
+Measured: 1.2 for DSC and DCE of 192 x 192 x 60 x 90 with a brain of a third of the image
+(`python benchmarks/memory.py exam-dsc FILE`); the rest is for brains that fill more of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +87,11 @@ def session_bytes(session: io.SessionFiles) -> int:
     A series whose header cannot be read counts nothing: it will fail by name when its turn comes.
     """
     series = [path for path in (session.series, session.dce) if path is not None]
-    size = max((_series_bytes(path) for path in series), default=0)
+    size = max((io.series_bytes(path) for path in series), default=0)
     if session.second_echo is not None and session.series is not None:
-        both = _series_bytes(session.series) + _series_bytes(session.second_echo)
+        both = io.series_bytes(session.series) + io.series_bytes(session.second_echo)
         size = max(size, both)
     return BASE_BYTES + int(SERIES_FACTOR * size)
-
-
-def _series_bytes(path: Path) -> int:
-    """Return the size of a series as float32, from its header alone."""
-    with suppress(BolusError, OSError), path.open("rb") as file:
-        header = read_header(ImageStream(path, file).read(HEADER_BYTES))
-        return 4 * header.voxels * header.frames
-    return 0
 
 
 def _counted(workers: int) -> str:

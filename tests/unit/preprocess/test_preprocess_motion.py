@@ -230,3 +230,26 @@ def test_only_signals_are_moved():
 
     with pytest.raises(QuantityError):
         correct_motion(series.derive(series.values, DELTA_R2S, Step("test", {})))
+
+
+def test_overwriting_gives_the_same_frames_in_the_memory_of_the_series(moved):
+    series, _, found = moved
+    own = series.derive(series.values.astype(np.float32), series.quantity, Step("read", {}))
+    apart = correct_motion(own)
+    untouched = np.array_equal(own.values, series.values.astype(np.float32))
+
+    reused = correct_motion(own, overwrite=True)
+
+    assert untouched
+    assert reused.resampled == found.resampled
+    np.testing.assert_array_equal(reused.series.values, apart.series.values)
+    assert np.shares_memory(reused.series.values, own.values)
+    assert not np.shares_memory(apart.series.values, own.values)
+
+
+def test_whole_numbers_are_not_overwritten(moved):
+    series, _, _ = moved
+    stored = series.derive(np.rint(series.values).astype(np.int16), series.quantity, Step("a", {}))
+
+    assert correct_motion(stored, overwrite=True).series.values.dtype == np.float32
+    assert not np.shares_memory(correct_motion(stored, overwrite=True).series.values, stored.values)

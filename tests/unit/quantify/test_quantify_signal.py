@@ -1,6 +1,7 @@
 """From signal to ΔR2*, one echo and two."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,3 +224,18 @@ def test_assumed_echo_times_are_used_like_measured_ones():
     rate = signal_to_delta_r2s(assumed, baseline=slice(0, 3)).values[0, 0, 0]
 
     assert rate[3] == pytest.approx(np.log(2) / 0.05)
+
+
+def test_within_a_mask_the_rate_is_the_same_and_zero_elsewhere():
+    made = patient()
+    series, brain = made.series, made.brain
+    inside = brain.values.copy()
+    inside[: len(inside) // 2] = False
+    half = replace(brain, values=inside)
+    frames = find_bolus(series, brain).baseline
+
+    whole = signal_to_delta_r2s(series, baseline=frames)
+    part = signal_to_delta_r2s(series, baseline=frames, mask=half)
+
+    np.testing.assert_array_equal(part.curves(half), whole.curves(half))
+    assert not part.values[~inside].any()

@@ -296,3 +296,16 @@ def test_an_agent_or_field_that_is_not_in_the_table_has_no_default():
         relaxivity_of("", field_strength_t=3.0, medium="plasma")
     with pytest.raises(MetadataError, match=r"7 T; known at 1\.5, 3 T"):
         relaxivity_of("gadobutrol", field_strength_t=7.0, medium="plasma")
+
+
+def test_outside_of_a_mask_nothing_is_converted():
+    series = series_of(np.stack([made(), made()]))
+    guess = Assumed(value=0.7, reason="no T1 scan", source="a textbook")
+    first = Mask(values=np.array([True, False]).reshape(2, 1, 1), grid=series.grid, name="brain")
+
+    whole, _ = convert(series, guess)
+    conc, status = convert(series, guess, mask=first)
+
+    np.testing.assert_array_equal(conc.values[0], whole.values[0])
+    assert not conc.values[1].any()
+    assert status.ravel().tolist() == [FitStatus.OK, FitStatus.OUTSIDE_MASK]

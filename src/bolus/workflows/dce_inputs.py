@@ -105,7 +105,7 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
     with collected(notices):
         signal = _series(paths.series, config)
         grid = signal.grid
-        return DceScan(
+        scan = DceScan(
             label=label or series_name(paths.series),
             signal=signal,
             native=_native(paths, config, signal),
@@ -114,9 +114,9 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
             tumour=_tumour(paths.tumour, grid, notices),
             aif=io.read_curve_tsv(paths.aif) if paths.aif else None,
             dsc_aif=_dsc_curve(paths.dsc_aif) if paths.dsc_aif else None,
-            notices=tuple(notices),
             own=True,
         )
+    return replace(scan, notices=tuple(notices))  # known once the block has ended
 
 
 def _series(path: Path, config: Config) -> PerfusionSeries:

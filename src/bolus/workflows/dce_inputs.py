@@ -1,7 +1,7 @@
 """Paths of a DCE exam to core types, with the checks that tell one unit from another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np

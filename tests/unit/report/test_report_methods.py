@@ -93,7 +93,9 @@ def test_every_step_of_the_package_has_a_sentence():
 
 
 def test_every_doi_that_a_step_names_is_in_the_references():
-    dois = {doi for text in SOURCES for doi in re.findall(r'"(10\.\d{4,9}/[^"\s]+)"', text)}
+    # a module without a step names other things by DOI, such as public datasets
+    stepping = [text for text in SOURCES if "Step(" in text]
+    dois = {doi for text in stepping for doi in re.findall(r'"(10\.\d{4,9}/[^"\s]+)"', text)}
 
     assert len(dois) >= 8
     assert dois - set(REFERENCES) == set()

@@ -143,23 +143,6 @@ class Frames:
         }
 
 
-def affine_of(orientation: np.ndarray, spacing: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return the RAS+ affine from (column, row, frame) to millimetres.
-
-    Args:
-        orientation: six cosines, along a row and down a column [LPS].
-        spacing: between rows and between columns [mm].
-        positions: (n, 3) of all frames in order [LPS mm]; n > 1.
-    """
-    affine = np.eye(4)
-    affine[:3, 0] = orientation[:3] * spacing[1]
-    affine[:3, 1] = orientation[3:] * spacing[0]
-    affine[:3, 2] = (positions[-1] - positions[0]) / (len(positions) - 1)
-    affine[:3, 3] = positions[0]
-    affine[:3] = _TO_LPS @ affine[:3]
-    return affine
-
-
 def _require_right_angles(axes: np.ndarray) -> None:
     cosines = np.abs(axes.T @ axes - np.eye(3))
     if cosines.max() > _SHEAR:

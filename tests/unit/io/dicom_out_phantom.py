@@ -3,7 +3,6 @@
 import numpy as np
 
 from bolus.core import QUANTITIES, Grid, LabelMap
-from bolus.io.dicom_out_frames import affine_of
 from bolus.io.dicom_out_map import MapImage
 
 SHAPE = (11, 9, 6)
@@ -82,3 +81,20 @@ def read_frames(dataset) -> tuple[np.ndarray, np.ndarray]:
         np.array(orientation, float), np.array(spacing, float), np.array(positions[:count], float)
     )
     return dataset.pixel_array[:count].transpose(2, 1, 0), affine
+
+
+def affine_of(orientation: np.ndarray, spacing: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return the RAS+ affine from (column, row, frame) to millimetres.
+
+    Args:
+        orientation: six cosines, along a row and down a column [LPS].
+        spacing: between rows and between columns [mm].
+        positions: (n, 3) of all frames in order [LPS mm]; n > 1.
+    """
+    affine = np.eye(4)
+    affine[:3, 0] = orientation[:3] * spacing[1]
+    affine[:3, 1] = orientation[3:] * spacing[0]
+    affine[:3, 2] = (positions[-1] - positions[0]) / (len(positions) - 1)
+    affine[:3, 3] = positions[0]
+    affine[:3] = np.diag([-1.0, -1.0, 1.0]) @ affine[:3]  # LPS to RAS
+    return affine

@@ -6,6 +6,7 @@
     ├── InputError (ValueError)        the caller's data or arguments are wrong
     │   ├── FileError                  a file is missing, damaged or not what it should be
     │   ├── GeometryError  TimingError  QuantityError  MetadataError
+    │   └── LeakageError               a model meets a subject it was fitted on
     ├── ConfigError (ValueError)       a configuration file is wrong
     └── ResourceError (RuntimeError)   disk, memory, permission, or a lock
     BolusWarning (UserWarning)
@@ -81,6 +82,13 @@ class Code(Enum):
     PEER_UNREACHABLE = (7103, "no DICOM node answers at the address")
     PEER_REFUSED = (7104, "a DICOM node refuses the connection")
     PORT_UNAVAILABLE = (7105, "a network address cannot be listened on")
+    SPLIT_LEAKS = (8001, "a model meets a subject that it was fitted on")
+    HABITATS_UNNAMED = (8002, "clusters cannot be told apart by physiology")
+    HABITATS_UNFIT = (8003, "voxels do not suffice, or do not suit the model")
+    MODEL_INVALID = (8004, "a model file is damaged or of another kind")
+    REGISTRATION_FAILED = (8005, "two visits could not be brought together")
+    VISITS_TOO_FEW = (8006, "a patient has too few visits that can be used")
+    OUTCOMES_TOO_FEW = (8007, "too few patients or events for an analysis")
     INTERNAL = (9001, "a bug in bolus")
 
     def __init__(self, number: int, meaning: str) -> None:
@@ -153,6 +161,10 @@ class QuantityError(InputError):
 
 class MetadataError(InputError):
     """A physical value is missing or cannot be right."""
+
+
+class LeakageError(InputError):
+    """A model meets a subject that it was fitted on."""
 
 
 class ConfigError(BolusError, ValueError):

@@ -91,6 +91,30 @@ class Grid:
                 mend="resample it onto the grid of the series",
             )
 
+    def mirrors(self, other: "Grid") -> bool:
+        """Return whether one world axis has the other sign, and voxels another place.
+
+        A grid that only counts the same voxels from the other end is no mirror image.
+
+        Args:
+            other: the grid to compare with.
+
+        Example:
+            >>> grid = Grid(shape=(4, 1, 1), affine=np.diag([2.0, 2, 2, 1]))
+            >>> back = np.diag([-2.0, 2, 2, 1])
+            >>> back[0, 3] = 6
+            >>> Grid(shape=(4, 1, 1), affine=back).mirrors(grid)
+            False
+            >>> Grid(shape=(4, 1, 1), affine=np.diag([-2.0, 2, 2, 1])).mirrors(grid)
+            True
+        """
+        if self.shape != other.shape or not self._mirrored(other):
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
+        ours, theirs = self.centres_mm(corners), other.centres_mm(corners)
+        gaps = np.linalg.norm(ours[:, None] - theirs[None], axis=2).min(axis=1)
+        return bool(gaps.max() > _TOLERANCE_MM)
+
     def _mirrored(self, other: "Grid") -> str:
         """Say so where the grids differ by nothing but a sign in front of one world axis."""
         for axis, sides in enumerate(("left and right", "front and back", "top and bottom")):

@@ -35,6 +35,10 @@ class HabitatModel:
     posterior probabilities) or "k-means" (memberships are 0 or 1). `simulated` says that no real
     patient is in it. `limits` are, per feature, the lowest and highest value [registry unit] that
     the fit has seen (1st and 99th percentile).
+
+    `covariances` hold what differs between patients too. Where it is known apart, `within` is the
+    covariance about a patient's own centres, and `between` that of all centres of a patient, one
+    after the other, about those of the cohort: `adapt_habitats` needs both.
     """
 
     method: str
@@ -48,6 +52,8 @@ class HabitatModel:
     fitted_on: frozenset[str]
     simulated: bool
     provenance: Provenance
+    within: Float[np.ndarray, "habitats features features"] | None = None
+    between: Float[np.ndarray, "all all"] | None = None
 
     def __post_init__(self) -> None:
         k, f = len(self.names), len(self.features)
@@ -61,6 +67,20 @@ class HabitatModel:
             )
         for name in ("weights", "centres", "covariances", "limits"):
             object.__setattr__(self, name, read_only(np.asarray(getattr(self, name), np.float64)))
+
+        if (self.within is None) != (self.between is None) or (
+            self.within is not None
+            and self.between is not None
+            and (self.within.shape != (k, f, f) or self.between.shape != (k * f, k * f))
+        ):
+            raise QuantityError(
+                Code.QUANTITY_WRONG,
+                f"covariances within and between patients do not fit {k} habitats and {f} features",
+                mend="build the model with habitats.fit_habitats",
+            )
+        for name in ("within", "between"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_only(np.asarray(values, np.float64)))
 
     def require_unseen(self, subjects: frozenset[str]) -> None:
         """Refuse subjects that the model was fitted on.

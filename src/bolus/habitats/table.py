@@ -7,7 +7,10 @@ from jaxtyping import Float
 
 from bolus.core import Mask, SessionKey
 from bolus.core.arrays import read_only
+from bolus.core.provenance import Provenance
 from bolus.errors import Code, QuantityError
+
+_UNKNOWN = Provenance()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -17,7 +20,8 @@ class VoxelTable:
     `features` are registry keys, such as ("ncbv", "adc"); `values` are in the registry's units and
     finite; `std` is the standard error of each value, NaN where it is not known. Row i belongs to
     the i-th voxel of `mask` in C order. `left_out` counts voxels of the lesion that lack a feature
-    and so are no rows. `scanner` names where the visit was, "" if unknown.
+    and so are no rows. `scanner` names where the visit was, "" if unknown; `provenance` is the
+    history of the maps.
 
     Raises:
         QuantityError: the shapes do not fit each other, or a value is not finite.
@@ -40,6 +44,7 @@ class VoxelTable:
     mask: Mask
     left_out: int = 0
     scanner: str = ""
+    provenance: Provenance = _UNKNOWN
 
     def __post_init__(self) -> None:
         expected = (self.mask.count, len(self.features))

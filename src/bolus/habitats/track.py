@@ -63,6 +63,8 @@ class Transition:
 
     `volumes_ml[i, j]` is the volume that was `names[i]` and became `names[j]`; the last name is
     `OUTSIDE`. `labels` has i * len(names) + j + 1 in voxels that are not outside at both visits.
+    `noise_ml[i, j]` is what 95 % of repeats of an unchanged lesion stay below, errors of the
+    registration among them.
     """
 
     before: SessionKey
@@ -70,6 +72,7 @@ class Transition:
     names: tuple[str, ...]
     volumes_ml: Float[np.ndarray, "before after"]
     labels: LabelMap
+    noise_ml: Float[np.ndarray, "before after"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,19 @@ class ProgressionSite:
     permutations: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalsCheck:
+    """Volumes [mL] of one visit on its own grid, and after it was brought to the first visit's.
+
+    What needs no registration stands beside what went through it: a habitat that is much smaller
+    on the first grid was lost on the way there.
+    """
+
+    key: SessionKey
+    own_ml: Mapping[str, float]
+    registered_ml: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HabitatTrack:
     """One patient through time; visits in order of their day.
@@ -108,3 +124,4 @@ class HabitatTrack:
     transitions: tuple[Transition, ...]
     sites: tuple[ProgressionSite, ...]
     missing: tuple[tuple[SessionKey, str], ...] = ()
+    checks: tuple[TotalsCheck, ...] = ()

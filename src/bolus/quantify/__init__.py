@@ -42,6 +42,7 @@ from bolus.quantify.deconvolution import (
     Tikhonov,
     flow,
 )
+from bolus.quantify.diffusion import apparent_diffusion, noise_of_air
 from bolus.quantify.dsc import (
     Haematocrit,
     arterial_area,
@@ -140,6 +141,7 @@ __all__ = [
     "aif_from_dsc",
     "aif_from_region",
     "aif_in_plasma",
+    "apparent_diffusion",
     "area_between",
     "arrival_map",
     "arterial_area",
@@ -176,6 +178,7 @@ __all__ = [
     "integrate",
     "kep_per_min",
     "mean_ratio",
+    "noise_of_air",
     "normalise_to_white_matter",
     "peak_height_map",
     "plasma_from_blood",

@@ -12,6 +12,7 @@ from scipy.signal import find_peaks
 
 from bolus.core import SIGNAL, Curve, Curves, Mask, PerfusionSeries, read_only
 from bolus.errors import Code, QuantityError, TimingError
+from bolus.quantify.frame_order import judge_direction, refuse_shuffled
 
 _SMALLEST_DROP = 0.02
 """Below this a drop of the whole brain is slow physiological wander; a bolus gives 0.05 to 0.3."""
@@ -107,7 +108,7 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
     Raises:
         TimingError: NO_BOLUS no such dip; TWO_BOLUSES a second dip of comparable depth;
             BOLUS_TOO_EARLY fewer than three baseline frames; NOT_DSC the signal rises and stays;
-            SERIES_TOO_SHORT it ends before the signal has recovered.
+            SERIES_TOO_SHORT it ends too early; TIME_INVALID frames are shuffled or backwards.
         QuantityError: the values are no signal, or no voxel has a usable curve.
         GeometryError: the mask is empty or on another grid.
 
@@ -133,6 +134,7 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
     log = np.log(mean)
     noise = _noise(log)
     dip = _first_pass(log, seconds, noise, sample)
+    judge_direction(log, seconds, sample, dip.peak)
     arrival, level = _arrival(log, dip.peak, noise)
     steady = _steady(log, arrival, noise)
     _require_baseline(arrival - steady, seconds, arrival, steady)
@@ -201,14 +203,14 @@ def _dips(log: Curve, seconds: Curve, smallest: float) -> list[_Dip]:
             continue
         low = max(peak - 1, 0)
         bottom = low + int(np.argmin(log[low : peak + 2]))
-        earlier = [p for p in peaks if p < peak]
-        start = max(earlier) if earlier else 0
+        start = max((p for p in peaks if p < peak), default=0)
         dips.append(_Dip(bottom, float(depth), start + int(np.argmax(smooth[start : peak + 1]))))
     return sorted(dips, key=lambda dip: -dip.depth)
 
 
 def _first_pass(log: Curve, seconds: Curve, noise: float, sample: Curves) -> _Dip:
     """Return the one first pass, or say what the series shows instead."""
+    refuse_shuffled(log)
     smallest = max(_SMALLEST_DROP, _NOISES * noise)
     dips = [dip for dip in _dips(log, seconds, smallest) if _shared(sample, dip) >= 0.6]
     depth = dips[0].depth if dips else 0.0
@@ -262,8 +264,7 @@ def _refuse_start_in_bolus(log: Curve, seconds: Curve, depth: float) -> None:
 
     The approach to the steady state takes 3 to 4 s, a first pass longer, drift much longer.
     """
-    level = float(np.median(log))
-    missing = level - median_filter(log, 3, mode="nearest")
+    missing = float(np.median(log)) - median_filter(log, 3, mode="nearest")
     low = float(missing[:3].max())
     recovered = np.flatnonzero(missing <= 0.25 * low)
     if low < depth or not len(recovered):
@@ -313,8 +314,7 @@ def _refuse_open_end(log: Curve, seconds: Curve, depth: float) -> None:
     recovered = float(smooth[bottom:].max() - smooth[bottom])
     above = np.flatnonzero(smooth[:bottom] > level - 0.2 * fall)
     fast = len(above) > 0 and seconds[bottom] - seconds[above[-1]] <= 20
-    late = seconds[-1] - seconds[bottom] <= 20
-    if fall >= depth and recovered < 0.5 * fall and fast and late:
+    if fall >= depth and recovered < 0.5 * fall and fast and seconds[-1] - seconds[bottom] <= 20:
         _raise_too_short(fall, recovered, seconds, bottom)
 
 

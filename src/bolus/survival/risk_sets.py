@@ -22,6 +22,8 @@ SINGULAR = 1e12
 _MOST_STEPS = 60
 _STEP_TOLERANCE = 1e-9
 _LARGEST_STEP = 5.0
+_FLAT = 1e-2
+"""Largest slope [per standard deviation] that a maximum of Firth's likelihood may be left with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,15 +174,20 @@ def maximise_firth(sets: RiskSets) -> Coefficients:
     from scipy.optimize import minimize
 
     def loss(beta: Coefficients) -> float:
-        found = sets.at(beta)
-        sign, logarithm = np.linalg.slogdet(found.information)
-        return np.inf if sign <= 0 else -found.value - 0.5 * float(logarithm)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            found = sets.at(beta)
+            sign, logarithm = np.linalg.slogdet(found.information)
+            height = found.value + 0.5 * float(logarithm)
+        return -height if sign > 0 and np.isfinite(height) else np.inf
 
     start = np.zeros(sets.covariates.shape[1])
-    if np.linalg.cond(sets.at(start).information) > SINGULAR:
+    if np.linalg.cond(sets.at(start).information) > 1e12:
         raise unsolvable()
     found = minimize(loss, start, method="BFGS", options={"gtol": 1e-4})
-    return np.asarray(found.x, np.float64)
+    beta = np.asarray(found.x, np.float64)
+    if not np.isfinite(found.fun) or float(np.abs(found.jac).max()) > _FLAT:
+        raise unsolvable()
+    return beta
 
 
 def unsolvable() -> MetadataError:

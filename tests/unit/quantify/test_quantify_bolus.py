@@ -1,6 +1,7 @@
 """The bolus is found wherever it is, and where there is none, or two, that is said."""
 
 import csv
+import warnings
 from collections import defaultdict
 
 import nibabel as nib
@@ -156,6 +157,48 @@ def test_a_lasting_rise_is_not_dsc(step_s, seed):
 
     assert caught.value.code is Code.NOT_DSC
     assert "rises by" in caught.value.what
+
+
+def turned(made, order):
+    series = make_series(made.series.values[..., order], made.series.time.seconds)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            find_bolus(series, made.brain)
+        except TimingError as error:
+            return error.what
+    return " ".join(str(w.message) for w in caught)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_that_run_backwards_are_seen(seed):
+    made = patient(**good_settings(seed))
+
+    assert "reverse" not in turned(made, slice(None))
+    # leakage that comes first can look like a lasting rise
+    assert any(
+        word in turned(made, slice(None, None, -1)) for word in ("in reverse order", "stays there")
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_in_no_order_are_stopped_and_spikes_are_not(seed):
+    made = patient(**good_settings(seed))
+    spiked = patient(**{**good_settings(seed), "spikes": 8})
+    order = np.random.default_rng(seed).permutation(made.series.values.shape[3])
+
+    assert any(word in turned(made, order) for word in ("in no order", "never falls", "stays"))
+    assert "order" not in turned(spiked, slice(None))
+
+
+def test_most_shuffled_series_are_called_shuffled():
+    told = [
+        turned(made := patient(**good_settings(seed)),
+               np.random.default_rng(seed).permutation(made.series.values.shape[3]))
+        for seed in range(20)
+    ]  # fmt: skip
+
+    assert sum("in no order" in text for text in told) >= 16
 
 
 def test_one_bad_voxel_costs_one_voxel():

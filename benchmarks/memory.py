@@ -117,8 +117,8 @@ def _exam(series: Path, kind: str) -> dict[str, float]:
     from bolus.workflows.dce_exam import run_dce_exam
     from bolus.workflows.dce_inputs import DcePaths
     from bolus.workflows.exam import run_exam
+    from bolus.workflows.exam_size import exam_bytes
     from bolus.workflows.inputs import DscPaths
-    from bolus.workflows.memory import exam_bytes
     from bolus.workflows.outputs import FlatNames
 
     program = _peak_mb()

@@ -44,6 +44,8 @@ def test_commands_and_options_exist(path):
         name = next((w for w in words if not w.startswith("-")), None)
         command = group.commands.get(name) if name else group
         assert command is not None, line
+        if name and (inside := getattr(command, "commands", None)):
+            command = inside[words[words.index(name) + 1]]
         known = {
             o for c in (group, command) for p in c.params for o in (*p.opts, *p.secondary_opts)
         }

@@ -68,6 +68,18 @@ def mirrored(image: nib.Nifti1Image) -> nib.Nifti1Image:
     return nib.Nifti1Image(np.asarray(image.dataobj), affine)
 
 
+def mirrored_off_centre(folder: Path) -> Words:
+    """A mirrored header of a head that does not lie in the middle of the scanner: none does."""
+    files = exam_cases.write(folder)
+    for path in (files.series, files.tumour):
+        image = nib.load(path)
+        affine = image.affine.copy()
+        affine[0, 3] += 7.3
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine, image.header), path)
+    nib.save(mirrored(nib.load(files.tumour)), folder / "changed.nii.gz")
+    return ["dsc", files.series, "--tumour", folder / "changed.nii.gz"]
+
+
 def coarser(image: nib.Nifti1Image) -> nib.Nifti1Image:
     affine = image.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
     return nib.Nifti1Image(np.asarray(image.dataobj)[::2, ::2], affine)
@@ -99,13 +111,20 @@ def curve_of_concentration(folder: Path) -> Words:
     return words
 
 
-def shuffled(folder: Path) -> Words:
-    files = exam_cases.write(folder)
-    image = nib.load(files.series)
-    order = np.random.default_rng(0).permutation(image.shape[3])
-    values = np.asarray(image.dataobj)[..., order]
-    nib.save(nib.Nifti1Image(values, image.affine, image.header), files.series)
-    return ["dsc", files.series]
+def in_order(order: Callable[[int], np.ndarray]) -> Callable[[Path], Words]:
+    def make(folder: Path) -> Words:
+        files = exam_cases.write(folder)
+        image = nib.load(files.series)
+        values = np.asarray(image.dataobj)[..., order(image.shape[3])]
+        nib.save(nib.Nifti1Image(values, image.affine, image.header), files.series)
+        return ["dsc", files.series]
+
+    return make
+
+
+def flipped(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Mirror the data and leave the header, as a program that ignores the affine does."""
+    return nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine)
 
 
 @functools.cache
@@ -161,9 +180,9 @@ STOPPED = (
           "two passages"),
     Wrong("bolus in frames 0-2", made(bolus=((0.0, 1.0),)), Code.BOLUS_TOO_EARLY, "frame"),
     Wrong("T1 map in ms", t1_in_ms, Code.METADATA_IMPLAUSIBLE, "milliseconds: 1 s"),
-    Wrong("mask mirrored", with_mask("--tumour", mirrored), Code.GRID_MISMATCH,
+    Wrong("mask mirrored", mirrored_off_centre, Code.GRID_MISMATCH,
           "left and right were swapped"),
-    Wrong("mask on another grid", with_mask("--tumour", coarser), Code.GRID_MISMATCH, "(18, 20"),
+    Wrong("mask on another grid", with_mask("--mask", coarser), Code.GRID_MISMATCH, "(18, 20"),
     Wrong("haematocrit 45", sidecar(Hematocrit=45), Code.METADATA_IMPLAUSIBLE, "percentage: 0.45"),
     Wrong("haematocrit 45 in the settings", settings("patient.haematocrit_large_vessels = 45"),
           Code.CONFIG_INVALID, "percentage: 0.45"),
@@ -186,8 +205,9 @@ STOPPED = (
     Wrong("DCE angle in rad", dce("--t10", "1.2", "--flip-angle", "0.26"),
           Code.METADATA_IMPLAUSIBLE, "radians: 14.9"),
     Wrong("B1 in percent", b1_in_percent, Code.METADATA_IMPLAUSIBLE, "percent: 1"),
+    Wrong("frames shuffled", in_order(lambda n: np.random.default_rng(0).permutation(n)),
+          Code.TIME_INVALID, "in no order"),
+    Wrong("frames backwards", in_order(lambda n: np.arange(n)[::-1]), Code.TIME_INVALID,
+          "in reverse order"),
 )  # fmt: skip
 """Stopped, with the right guess."""
-
-SHUFFLED = Wrong("frames shuffled", shuffled, Code.NO_BOLUS, "")
-"""Stopped, but the cause is not guessed."""

@@ -12,10 +12,11 @@ import scanner_series as scanner
 
 from bolus import io
 from bolus.cli import main
-from bolus.errors import BolusError, Code
+from bolus.errors import BolusError, Code, ResourceError
 from bolus.workflows.config import Config, config_with
 from bolus.workflows.dce_inputs import DcePaths, read_dce_scan
 from bolus.workflows.dicom_input import input_entry
+from bolus.workflows.exam_size import exam_bytes
 from bolus.workflows.inputs import DscPaths, read_scan, series_name
 
 SPGR = {"echo_ms": 1.8, "repetition_ms": 4.5, "sequence": ("GR",), "flip_deg": 15.0}
@@ -47,6 +48,37 @@ def test_a_dsc_series_is_read_as_the_import_reads_it(tmp_path, make):
     assert scan.signal.acquisition.echo_time_s == pytest.approx(0.03)
     assert np.allclose(np.diff(scan.signal.time.seconds), scanner.STEP_S)
     assert scan.label == "series"
+
+
+@pytest.mark.parametrize(
+    ("make", "read"),
+    [
+        (dsc_folder, lambda path: read_scan(DscPaths(series=path), Config())),
+        (one_file, lambda path: read_scan(DscPaths(series=path), Config())),
+        (dce_folder, lambda path: read_dce_scan(DcePaths(series=path), with_t10())),
+    ],
+    ids=["dsc", "one file", "dce"],
+)
+def test_memory_of_the_exam_is_asked_for_before_pixels_are_read(tmp_path, monkeypatch, make, read):
+    path = make(tmp_path / "in")
+    asked = []
+
+    def ask(wanted, *, purpose):
+        asked.append(wanted)
+        if wanted > exam_bytes(0):
+            raise ResourceError(Code.MEMORY, purpose, mend="-")
+
+    def never(*_args, **_more):
+        pytest.fail("pixels were read")
+
+    monkeypatch.setattr(io, "require_memory", ask)
+    monkeypatch.setattr("bolus.io.dicom_series.read_image_of", never)
+
+    with pytest.raises(BolusError, match="this exam") as caught:
+        read(path)
+
+    assert caught.value.code is Code.MEMORY
+    assert asked[-1] == exam_bytes(4 * int(np.prod(scanner.SHAPE)))
 
 
 def test_the_command_line_wins_over_the_header(tmp_path):

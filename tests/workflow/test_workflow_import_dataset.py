@@ -15,6 +15,8 @@ import scanner_series as scanner
 from bolus import io
 from bolus.cli import main
 from bolus.errors import BolusError, Code
+from bolus.io import datasets_write
+from bolus.io.datasets import read_layout
 from bolus.workflows.import_answers import ImportAnswers
 from bolus.workflows.import_dataset import DatasetRequest, find_layout, import_dataset
 
@@ -152,6 +154,34 @@ def test_maps_and_mask_of_dicom_become_images_on_one_grid(tmp_path):
     assert np.array_equal(anatomy.get_fdata(), rcbv.get_fdata())
     assert labels.names == {1: "tumour"}
     assert np.array_equal(labels.values == 1, anatomy.get_fdata() > np.median(anatomy.get_fdata()))
+
+
+def test_a_tumour_as_dicom_seg_lies_on_the_grid_of_the_anatomy(tmp_path):
+    pytest.importorskip("highdicom")
+    from bolus.core import LabelMap
+    from bolus.io.dicom_out_seg import segmentation
+    from bolus.io.dicom_out_study import Study, dicom_bytes
+
+    run("brain-tumor-progression", tmp_path, dry_run=True)
+    first = read_layout(tmp_path / "in", find_layout(tmp_path / "in", None))
+    image = next(i for images in first.sessions.values() for i in images if not i.place.tree)
+    grid = datasets_write._read_map(image.source).grid
+    values = np.zeros(grid.shape, np.int16)
+    values[2:5, 3:5, 1] = 1
+    values[6:8, 3:5, 1:3] = 2
+    drawn = LabelMap(values=values, grid=grid, names={1: "core", 2: "oedema"})
+    seg = segmentation(drawn, Study.anonymous("ab" * 32, frame="t1"), number=1, name="tumour")
+    for folder in (tmp_path / "in").rglob("*MaskTumor*"):
+        for file in folder.iterdir():
+            file.unlink()
+        (folder / "1-1.dcm").write_bytes(dicom_bytes(seg))
+
+    outcome = run("brain-tumor-progression", tmp_path)
+
+    found = io.read_labels(next((tmp_path / "out").rglob("*ses-01_seg-tumor_dseg.nii.gz")))
+    assert np.array_equal(found.values, values)
+    assert found.names == drawn.names
+    assert any("DICOM SEG was brought onto the grid" in note for note in outcome.notes)
 
 
 def test_dicom_studies_keep_the_labels_of_the_dataset(tmp_path):

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from tiny_exam import write_exam
 
-from bolus import io
+from bolus import io, quantify
 from bolus.core import Grid
 from bolus.errors import BolusError, Code
 from bolus.workflows.config import Config
+from bolus.workflows.curves import CurvesRequest, export_curves
 from bolus.workflows.dsc import quantify_dsc
 from bolus.workflows.exam import run_exam
+from bolus.workflows.exam_size import BASE_BYTES, SERIES_FACTOR
 from bolus.workflows.inputs import DscPaths, read_scan
-from bolus.workflows.memory import BASE_BYTES, SERIES_FACTOR, require_exam_memory
+from bolus.workflows.memory import require_exam_memory
 from bolus.workflows.outputs import FlatNames
 
 
@@ -38,6 +40,32 @@ def test_too_little_memory_for_the_exam_is_said_before_anything_is_read(
     assert caught.value.code is Code.MEMORY
     assert caught.value.where == str(exam.series)
     assert not (tmp_path / "out").exists()
+
+
+def test_curves_convert_no_voxel_that_is_not_asked_for(exam, tmp_path, monkeypatch):
+    asked = []
+    convert = quantify.signal_to_delta_r2s
+
+    def watched(series, **more):
+        asked.append(more["mask"])
+        return convert(series, **more)
+
+    monkeypatch.setattr(quantify, "signal_to_delta_r2s", watched)
+    request = CurvesRequest(
+        series=exam.series, regions=(exam.tumour,), voxels=((1, 1, 1),), quantity="delta_r2s",
+        motion=False,
+    )  # fmt: skip
+
+    outcome = export_curves(request, Config(), tmp_path / "out")
+
+    (mask,) = asked
+    brain = io.read_mask(next((tmp_path / "out").glob("*brain_mask.nii.gz")), name="brain")
+    tumour = io.read_mask(exam.tumour, name="tumour")
+    wanted = brain.values | tumour.values
+    wanted[1, 1, 1] = True
+    assert np.array_equal(mask.values, wanted)
+    assert mask.count < mask.values.size / 1.5
+    assert outcome.table.read_text().startswith("time_s\tbrain\tvoxel_1,1,1")
 
 
 def test_the_need_follows_from_the_headers_of_both_echoes(tmp_path, monkeypatch):

@@ -16,11 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "reliability"))
+import scanner_series as scanner
+import tiny_dce
+
 from bolus import RESEARCH_USE, io
 from bolus.core import QUANTITIES, FitStatus, Grid, LabelMap, Mask, ParameterMap, Provenance, Step
 from bolus.errors import BolusError, Code
 from bolus.io.pacs_receive import Listener, Receiver, receive
 from bolus.io.pacs_send import Peer, echo, send
+from bolus.workflows.config import Config
+from bolus.workflows.dce_exam import run_dce_exam
+from bolus.workflows.dce_inputs import DcePaths
 from bolus.workflows.export_dicom import ExportRequest, export_dicom
 from bolus.workflows.outputs import FlatNames
 
@@ -55,16 +62,17 @@ def _orthogonal(grid):
     return Grid(shape=grid.shape, affine=affine)
 
 
-def make_results(folder: Path, *, seed: int = 3) -> Path:
+def make_results(folder: Path, *, seed: int = 3, grid: Grid | None = None) -> Path:
     """What `bolus dsc` leaves, at its smallest: two maps, a mask, a tumour, a region table."""
     rng = np.random.default_rng(seed)
-    grid = _orthogonal(GRID)
+    grid = grid or _orthogonal(GRID)
+    shape = grid.shape
     names = FlatNames("exam")
     history = Provenance(steps=(Step("test", {}),), inputs=())
     with io.open_output(folder, inputs={}, config_digest="", version="1") as output:
         for key in ("ncbv", "mtt"):
-            values = rng.uniform(0, 6, SHAPE).astype(np.float32)
-            status = np.full(SHAPE, FitStatus.OK, np.uint8)
+            values = rng.uniform(0, 6, shape).astype(np.float32)
+            status = np.full(shape, FitStatus.OK, np.uint8)
             values[0, 0, 0], status[0, 0, 0] = np.nan, FitStatus.OUTSIDE_MASK
             item = ParameterMap(
                 values=values, quantity=QUANTITIES[key], grid=grid, status=status,
@@ -72,11 +80,11 @@ def make_results(folder: Path, *, seed: int = 3) -> Path:
             )  # fmt: skip
             io.write_map(output, names.map(key, method="matched"), item, sources=["x"],
                          algorithm="a", reference="b")  # fmt: skip
-        inside = np.zeros(SHAPE, bool)
+        inside = np.zeros(shape, bool)
         inside[2:12, 2:10, :] = True
         brain = Mask(values=inside, grid=grid, name="brain")
         io.write_mask(output, names.mask("brain"), brain, sources=["x"])
-        drawn = np.zeros(SHAPE, np.int16)
+        drawn = np.zeros(shape, np.int16)
         drawn[4:6, 4:7, 1], drawn[6:8, 4:7, 1:3] = 1, 2
         tumour = LabelMap(values=drawn, grid=grid, names={1: "necrosis", 2: "hypervascular"})
         io.write_labels(output, names.segmentation("tumour"), tumour, sources=["x"])
@@ -175,6 +183,59 @@ def test_with_a_reference_the_objects_join_its_study(tmp_path):
     maps = next(d for d in objects if d.SOPClassUID.name == "Parametric Map Storage")
     assert len(maps.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == SHAPE[2]
     assert "DOE" not in (tmp_path / "out" / "receipt.json").read_text()
+
+
+def _enhanced_series(folder, *, shift_mm=0.0):
+    """One enhanced multi-frame file on the grid of the results, of two times."""
+    looks = scanner.look_of("siemens", more={"PatientName": "DOE^JANE"})
+    (made,) = scanner.enhanced(looks)
+    made.ImageComments = ""
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        frame.PlanePositionSequence[0].ImagePositionPatient[2] += shift_mm
+    return scanner.write(folder, [made]), made
+
+
+def test_an_enhanced_series_serves_as_reference(tmp_path):
+    from bolus.io.dicom_series import read_dicom_series
+
+    reference, source = _enhanced_series(tmp_path / "source")
+    grid = read_dicom_series(reference).grid
+    results = make_results(tmp_path / "results", grid=grid)
+
+    export_dicom(
+        ExportRequest(folder=results, output=tmp_path / "out", reference=reference, captured=())
+    )
+
+    objects = [pydicom.dcmread(p) for p in (tmp_path / "out").rglob("*.dcm")]
+    assert {d.StudyInstanceUID for d in objects} == {source.StudyInstanceUID}
+    assert {str(d.PatientID) for d in objects} == {str(source.PatientID)}
+    assert {d.FrameOfReferenceUID for d in objects if "FrameOfReferenceUID" in d} == {
+        source.FrameOfReferenceUID
+    }
+    for made in (d for d in objects if d.SOPClassUID.name == "Parametric Map Storage"):
+        (referenced,) = made.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        assert referenced.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert referenced.ReferencedSOPClassUID == scanner.ENHANCED
+        there = {tuple(np.round(p, 2)) for p in _geometry(source)}
+        assert {tuple(np.round(p, 2)) for p in _geometry(made)} == there
+
+
+def test_an_enhanced_series_that_lies_elsewhere_is_refused(tmp_path):
+    from bolus.io.dicom_series import read_dicom_series
+
+    place, _ = _enhanced_series(tmp_path / "source")
+    grid = read_dicom_series(place).grid
+    other, _ = _enhanced_series(tmp_path / "other", shift_mm=2.0)
+
+    with pytest.raises(BolusError) as caught:
+        export_dicom(
+            ExportRequest(
+                folder=make_results(tmp_path / "results", grid=grid), output=tmp_path / "out",
+                reference=other, captured=(),
+            )
+        )  # fmt: skip
+
+    assert caught.value.code is Code.DICOM_REFERENCE
 
 
 def test_a_reference_that_lies_elsewhere_is_refused(tmp_path):
@@ -458,12 +519,21 @@ def _wait_for(process, port, log):
     pytest.fail(log.read_text()[-1000:])
 
 
-def _find_and_move(node, port):
+def _asking_node():
+    models = pynetdicom.sop_class
+    node = pynetdicom.AE(ae_title="FRIEND")
+    node.dimse_timeout = 10
+    node.add_requested_context(models.StudyRootQueryRetrieveInformationModelFind)
+    node.add_requested_context(models.StudyRootQueryRetrieveInformationModelMove)
+    return node
+
+
+def _find_and_move(node, port, study=""):
     association = node.associate("127.0.0.1", port, ae_title="ORTHANC")
     assert association.is_established
     query = pydicom.Dataset()
     query.QueryRetrieveLevel = "STUDY"
-    query.PatientName, query.StudyInstanceUID = "BOLUS^RESEARCH", ""
+    query.PatientName, query.StudyInstanceUID = "BOLUS^RESEARCH", study
     models = pynetdicom.sop_class
     found = [
         item for status, item in association.send_c_find(
@@ -489,15 +559,10 @@ def _geometry(dataset):
 def test_a_round_trip_through_a_real_pacs(orthanc, exported, tmp_path):
     """Echo, store, find, and move to our receiver: bit for bit what was written."""
     port, back = orthanc
-    models = pynetdicom.sop_class
-    node = pynetdicom.AE(ae_title="FRIEND")
-    node.dimse_timeout = 10
-    node.add_requested_context(models.StudyRootQueryRetrieveInformationModelFind)
-    node.add_requested_context(models.StudyRootQueryRetrieveInformationModelMove)
 
     sent = send(exported, peer(port, called="ORTHANC"))
     with receiving(tmp_path / "in", port=back, allowed=("ORTHANC",)) as (receiver, _):
-        found, final = _find_and_move(node, port)
+        found, final = _find_and_move(_asking_node(), port)
 
     assert [item.refused for item in sent] == [""] * 15
     assert len(found) == 1
@@ -511,6 +576,47 @@ def test_a_round_trip_through_a_real_pacs(orthanc, exported, tmp_path):
             assert now.get(keyword) == was.get(keyword)
         assert _geometry(now) == _geometry(was)
         assert now == was
+
+
+@pytest.mark.pacs
+@pytest.mark.slow
+def test_a_whole_dce_result_goes_through_a_real_pacs(orthanc, tmp_path):
+    """Every file of `bolus dce`, exported, comes back as it was; Ktrans lies where it lay."""
+    import highdicom as hd
+
+    exam = tiny_dce.write_exam(tmp_path / "in")
+    config = Config(dce={"motion_correction": False, "relaxivity_per_mmolar_s": tiny_dce.R1})
+    run_dce_exam(
+        DcePaths(series=exam.series, vfa=exam.vfa, mask=exam.brain, tumour=exam.tumour),
+        config, tmp_path / "results", names=FlatNames("exam"), label="",
+    )  # fmt: skip
+    exported = tmp_path / "dicom"
+    outcome = export_dicom(ExportRequest(folder=tmp_path / "results", output=exported))
+    study = pydicom.dcmread(next(exported.rglob("*.dcm"))).StudyInstanceUID
+    port, back = orthanc
+
+    sent = send(exported, peer(port, called="ORTHANC"))
+    with receiving(tmp_path / "back", port=back, allowed=("ORTHANC",)) as (receiver, _):
+        found, final = _find_and_move(_asking_node(), port, study)
+
+    assert {"maps", "segmentations", "reports", "pictures"} <= set(outcome.counts)
+    assert sum(outcome.counts.values()) == len(sent) == receiver.tally.stored
+    assert [item.refused for item in sent] == [""] * len(sent)
+    assert len(found) == 1
+    assert final.Status == 0x0000
+    came = {d.SOPInstanceUID: d for d in map(pydicom.dcmread, (tmp_path / "back").rglob("*.dcm"))}
+    for item in sent:
+        was = pydicom.dcmread(item.path)
+        assert came[was.SOPInstanceUID] == was
+    ktrans = pydicom.dcmread(next(exported.rglob("map_ktrans.dcm")))
+    volume = hd.pm.ParametricMap.from_dataset(came[ktrans.SOPInstanceUID]).get_volume()
+    values, grid = io.read_image(next((tmp_path / "results").rglob("*_ktrans.nii.gz")))
+    to_ras = np.diag([-1.0, -1, 1, 1])
+    places = np.argwhere(np.isfinite(values))[::37]
+    world = (grid.affine @ np.c_[places, np.ones(len(places))].T).T
+    there = np.rint((np.linalg.inv(to_ras @ volume.affine) @ world.T).T[:, :3]).astype(int)
+    assert len(places) > 20
+    assert np.array_equal(volume.array[tuple(there.T)], values[tuple(places.T)].astype(np.float32))
 
 
 @pytest.mark.pacs

@@ -12,6 +12,7 @@ from bolus.cli.certify import certify
 from bolus.cli.dce import dce
 from bolus.cli.export_dicom import export
 from bolus.cli.failure import EXIT_INPUT, EXIT_INTERRUPTED, exit_codes
+from bolus.cli.habitats import habitats
 from bolus.cli.import_dicom import import_
 from bolus.cli.pacs import receive, send
 from bolus.cli.progress import progress_bars
@@ -153,6 +154,7 @@ app.command()(run)
 app.command()(dce)
 app.command()(simulate)
 app.command()(certify)
+app.add_typer(habitats)
 app.command(name="import")(import_)
 app.command()(export)
 app.command()(send)

@@ -11,6 +11,12 @@ from bolus.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from bolus.io.pacs_receive import Tally
+    from bolus.io.pacs_tls import Tls
+
+
+_CA = "PEM file of who may have signed the certificate"
+_CERT = "PEM file with our certificate."
+_KEY = "PEM file with its key, without a password."
 
 
 def send(
@@ -20,6 +26,10 @@ def send(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Its DICOM port.")],
     called_aet: Annotated[str, typer.Option(help="Its AE title.")],
     aet: Annotated[str, typer.Option(help="Our AE title, as the PACS knows it.")] = "BOLUS",
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypt the connection.")] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help=f"{_CA} of the PACS.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help=_CERT)] = None,
+    tls_key: Annotated[Path | None, typer.Option(help=_KEY)] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> None:
@@ -27,7 +37,14 @@ def send(
     from bolus.io.pacs_send import Peer
     from bolus.workflows.pacs import send_folder
 
-    peer = Peer(host=host, port=port, called=called_aet, calling=aet, timeout_s=timeout)
+    peer = Peer(
+        host=host,
+        port=port,
+        called=called_aet,
+        calling=aet,
+        timeout_s=timeout,
+        tls=_tls(tls, tls_ca, tls_cert, tls_key),
+    )
     with progress_bars(shown=not quiet) as progress:
         outcome = send_folder(folder, peer, progress=progress)
     lines = [f"refused  {name}: {why}" for name, why in outcome.refused.items()]
@@ -47,6 +64,9 @@ def receive(
         str, typer.Option(help="Listen on this address; others than this machine need it.")
     ] = "127.0.0.1",
     quota_gb: Annotated[float, typer.Option(min=0.001, help="Most that OUT may hold.")] = 20.0,
+    tls_ca: Annotated[Path | None, typer.Option(help=f"{_CA} of senders.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help=f"{_CERT} Only TLS gets in then.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help=_KEY)] = None,
 ) -> None:
     """Receive DICOM files from named nodes until Ctrl-C; file names never come from outside."""
     from bolus.io.pacs_receive import Listener
@@ -59,6 +79,7 @@ def receive(
         port=port,
         quota_bytes=quota_bytes(quota_gb),
         address=address,
+        tls=_tls(False, tls_ca, tls_cert, tls_key),
     )
 
     def ready(opened: int) -> None:
@@ -72,3 +93,10 @@ def receive(
         show.facts({**counts, "reason": tally.reason}, lines, as_json=context.obj)
 
     receive_files(listener, ready=ready, done=done)
+
+
+def _tls(wanted: bool, ca: Path | None, cert: Path | None, key: Path | None) -> "Tls | None":
+    """Return what was said of encryption; a file of it means that it is wanted."""
+    from bolus.io.pacs_tls import Tls
+
+    return Tls(ca=ca, cert=cert, key=key) if wanted or ca or cert or key else None

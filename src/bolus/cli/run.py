@@ -64,7 +64,7 @@ def run(
     if level not in _LEVELS:
         raise typer.BadParameter(f"level is '{level}', expected {' or '.join(_LEVELS)}")
     if level == "group":
-        _group(context, bids_dir, out_dir)
+        _group(context, bids_dir, out_dir, config)
         return
     chosen = execute.Executor(
         kind=executor,  # type: ignore[arg-type]  # checked by the executor itself
@@ -96,10 +96,15 @@ def run(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _group(context: typer.Context, bids_dir: Path, out_dir: Path) -> None:
+def _group(context: typer.Context, bids_dir: Path, out_dir: Path, config: Path | None) -> None:
+    from bolus.workflows import config as settings
     from bolus.workflows.group import run_group
+    from bolus.workflows.habitats_score import score_if_followed
 
-    show.group(run_group(bids_dir, out_dir), as_json=context.obj)
+    read = settings.read_config(config)
+    outcome = run_group(bids_dir, out_dir)
+    habitats = score_if_followed(bids_dir, out_dir, read)
+    show.group(outcome, habitats, as_json=context.obj)
 
 
 def _usual_workers(executor: str) -> int:

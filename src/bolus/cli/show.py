@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bolus import RESEARCH_USE
+from bolus.errors import BolusError
 
 if TYPE_CHECKING:
     from bolus.io import Difference, SessionFiles
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bolus.workflows.doctor import Check
     from bolus.workflows.exam import ExamOutcome
     from bolus.workflows.group import GroupOutcome
+    from bolus.workflows.habitats_score import ScoreOutcome
     from bolus.workflows.simulate import SimulationOutcome
 
 _KEYS = ("ncbv", "cbv", "cbf", "mtt")
@@ -122,9 +124,11 @@ def cohort_plan(plan: "CohortPlan", *, as_json: bool) -> None:
     _print(facts, [*lines, "", "Nothing was started or written."], as_json=as_json)
 
 
-def group(outcome: "GroupOutcome", *, as_json: bool) -> None:
-    """Print where the group report is, and what it counts."""
-    facts = {
+def group(
+    outcome: "GroupOutcome", habitats: "ScoreOutcome | BolusError | None", *, as_json: bool
+) -> None:
+    """Print where the group report is, what it counts, and where that of habitats is."""
+    facts: dict[str, object] = {
         "report": str(outcome.report),
         "sessions": outcome.sessions,
         "failed": outcome.failed,
@@ -136,6 +140,12 @@ def group(outcome: "GroupOutcome", *, as_json: bool) -> None:
         RESEARCH_USE,
         f"Report    {outcome.report}",
     ]
+    if isinstance(habitats, BolusError):
+        facts["habitats"] = {"report": None, "error": str(habitats)}
+        lines.append(f"Habitats  {habitats}")
+    elif habitats is not None:
+        facts["habitats"] = {"report": str(habitats.report), "patients": habitats.patients}
+        lines.append(f"Habitats  {habitats.report}")
     _print(facts, lines, as_json=as_json)
 
 

@@ -7,11 +7,15 @@ from bolus.io.derivatives import (
     OutputNames,
     derivative_files,
     json_text,
+    map_manifest,
     write_labels,
     write_map,
     write_mask,
+    write_probability,
 )
 from bolus.io.dicom_series import read_dicom_series
+from bolus.io.manifest import Manifest
+from bolus.io.maps import read_map
 from bolus.io.names import safe_join
 from bolus.io.nifti import (
     read_image,
@@ -28,6 +32,7 @@ from bolus.io.tables import read_curve_tsv, table_text, write_curve_tsv, write_t
 
 __all__ = [
     "Difference",
+    "Manifest",
     "OutputFolder",
     "OutputNames",
     "RawSession",
@@ -41,11 +46,13 @@ __all__ = [
     "find_sidecar",
     "is_complete",
     "json_text",
+    "map_manifest",
     "open_output",
     "read_curve_tsv",
     "read_dicom_series",
     "read_image",
     "read_labels",
+    "read_map",
     "read_mask",
     "read_receipt",
     "read_series",
@@ -64,6 +71,7 @@ __all__ = [
     "write_labels",
     "write_map",
     "write_mask",
+    "write_probability",
     "write_table",
     "write_volume",
 ]

@@ -1,6 +1,6 @@
 """Write a raw BIDS dataset from core types, as the demo and the cohort simulator need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from bolus.io.derivatives import (
     json_text,
     write_labels,
 )
+from bolus.io.manifest import Manifest
 from bolus.io.nifti import write_volume
 from bolus.io.sidecar import sidecar_values
 from bolus.io.store import OutputFolder
@@ -70,6 +71,29 @@ def write_raw_image(
     )
     output.write(f"{stem}.json", json_text(image.sidecar))
     return name
+
+
+def raw_manifest(
+    key: SessionKey, images: Iterable[tuple[str, str]], *, under: str = ""
+) -> Manifest:
+    """Return the files of raw images in the folder of their session.
+
+    Args:
+        key: of the session.
+        images: folder and ending of each.
+        under: folder of the session in the open one; "" where that is the session's own.
+
+    Example:
+        >>> sorted(raw_manifest(SessionKey("01", "pre"), [("perf", "dsc")]).must)
+        ['perf/sub-01_ses-pre_dsc.json', 'perf/sub-01_ses-pre_dsc.nii.gz']
+    """
+    return Manifest(
+        must={
+            f"{under}/" * bool(under) + f"{folder}/{key.prefix}_{ending}{suffix}"
+            for folder, ending in images
+            for suffix in (".nii.gz", ".json")
+        }
+    )
 
 
 def raw_dataset_files(*, name: str, description: str, source: str) -> dict[str, str]:

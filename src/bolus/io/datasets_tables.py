@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bolus.errors import Code, FileError
 from bolus.io.access import named, read_bytes
+from bolus.io.spreadsheets import read_xlsx
 
 _LIMIT_BYTES = 32 << 20
 _MISSING = frozenset({"", "na", "n/a", "nan", "unknown", "not available"})
@@ -58,17 +59,21 @@ def read_clinical_table(root: Path, shape: TableShape) -> tuple[ClinicalTable | 
         shape: what to look for.
 
     Returns:
-        The table, `None` if there is none as CSV, and sentences for the user.
+        The table, `None` if there is none as CSV or XLSX, and sentences for the user. CSV is
+        taken before XLSX.
 
     Raises:
-        FileError: there are several, or the table has no column of identifiers.
+        FileError: the table has no column of identifiers, or is damaged.
+        ResourceError: it is XLSX, and openpyxl is not installed.
     """
     files = sorted(p for p in root.rglob("*") if shape.name.search(p.name) and p.is_file())
     tables = [p for p in files if p.suffix.lower() in (".csv", ".tsv")]
     if not tables:
-        sheets = [p.name for p in files if p.suffix.lower() in (".xlsx", ".xls")]
+        tables = [p for p in files if p.suffix.lower() == ".xlsx"]
+    if not tables:
+        sheets = [p.name for p in files if p.suffix.lower() == ".xls"]
         if sheets:
-            return None, [f"{sheets[0]} is a spreadsheet and was not read: save it as CSV"]
+            return None, [f"{sheets[0]} is an old spreadsheet and was not read: save it as CSV"]
         return None, ["no clinical table was found, so participants.tsv has identifiers only"]
     latest = max(tables, key=lambda p: p.name)
     columns, rows = _read(latest)
@@ -122,6 +127,17 @@ def known(text: str) -> str:
 
 
 def _read(path: Path) -> tuple[list[str], Sequence[list[str]]]:
+    rows = read_xlsx(path) if path.suffix.lower() == ".xlsx" else _read_text(path)
+    with named(path):
+        if not rows:
+            raise FileError(
+                Code.TABLE_INVALID, "is empty", mend="download it again, or take it away"
+            )
+    width = len(rows[0])
+    return rows[0], [(row + [""] * width)[:width] for row in rows[1:]]
+
+
+def _read_text(path: Path) -> list[list[str]]:
     content = read_bytes(path, limit=_LIMIT_BYTES)
     with named(path):
         try:
@@ -130,10 +146,4 @@ def _read(path: Path) -> tuple[list[str], Sequence[list[str]]]:
             text = content.decode("latin-1")
         first = text.split("\n", 1)[0]
         mark = max(",;\t", key=first.count)
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=mark) if any(row)]
-        if not rows:
-            raise FileError(
-                Code.TABLE_INVALID, "is empty", mend="download it again, or take it away"
-            )
-        width = len(rows[0])
-        return rows[0], [(row + [""] * width)[:width] for row in rows[1:]]
+        return [row for row in csv.reader(io.StringIO(text), delimiter=mark) if any(row)]

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from bolus.io.dataset import RawImage, write_raw_image
 from bolus.io.datasets import RAW, SEGMENTATION, DatasetImage, Layout
 from bolus.io.derivatives import json_text
 from bolus.io.dicom_scan import HeaderChild, scan_dicom
+from bolus.io.dicom_seg import read_segmentation, segmentation_files
 from bolus.io.dicom_series import list_series, read_image_of
 from bolus.io.dicom_volume import DicomVolume
+from bolus.io.manifest import Manifest
 from bolus.io.nifti import read_labels, write_volume
 from bolus.io.nifti_guard import HEADER_BYTES, read_header
 from bolus.io.sidecar import sidecar_values
@@ -39,8 +41,15 @@ class ImageWriter:
     haematocrit: float | None = None
     link: bool = False
 
-    def write(self, output: OutputFolder, image: DatasetImage) -> tuple[str, str]:
+    def write(
+        self, output: OutputFolder, image: DatasetImage, *, beside: Sequence[DatasetImage] = ()
+    ) -> tuple[str, str]:
         """Write an image with its sidecar into the open folder of its tree.
+
+        Args:
+            output: the open folder.
+            image: what to write.
+            beside: all images of its session; labels of a DICOM SEG go onto the grid of one.
 
         Returns:
             Its name in the folder and a sentence for the user, either may be empty: an image that
@@ -51,7 +60,7 @@ class ImageWriter:
             BolusError: a DICOM series cannot be read.
         """
         if self.layout.of_folders:
-            return self._from_dicom(output, image), ""
+            return self._from_dicom(output, image, beside)
         try:
             labels = self._checked(image)
         except ResourceError:
@@ -64,6 +73,14 @@ class ImageWriter:
         self._describe(output, image, stem)
         note = _write_names(output, stem, image, labels) if labels is not None else ""
         return stem + suffix, note
+
+    def manifest(self, image: DatasetImage) -> Manifest:
+        """Return the files of an image; none of them where it cannot be used."""
+        stem = _stem(image.key, image.place.folder, image.place.ending)
+        named_values = [".tsv"] if image.place.labels else []
+        return Manifest(
+            must=(), may={f"{stem}{e}" for e in (*NIFTI_SUFFIXES, ".json", *named_values)}
+        )
 
     def _checked(self, image: DatasetImage) -> LabelMap | None:
         """Return the labels of a segmentation; of anything else only the header is looked at."""
@@ -93,30 +110,47 @@ class ImageWriter:
         kind = "labels" if image.place.tree == SEGMENTATION else "map"
         return {"Description": f"{kind} as published: {origin}"}
 
-    def _from_dicom(self, output: OutputFolder, image: DatasetImage) -> str:
+    def _from_dicom(
+        self, output: OutputFolder, image: DatasetImage, beside: Sequence[DatasetImage]
+    ) -> tuple[str, str]:
         place = image.place
+        if place.tree == SEGMENTATION and (objects := segmentation_files(image.source)):
+            if len(objects) > 1:
+                raise FileError(
+                    Code.DICOM_DUPLICATE, f"holds {len(objects)} segmentations, expected one",
+                    mend="keep the one that is to be used", where=image.source.name,
+                )  # fmt: skip
+            labels, note = _read_seg(objects[0], beside)
+            return self._write_labels(output, image, labels, note)
         volume = _read_map(image.source)
         values = volume.values[..., 0]
         if place.tree != SEGMENTATION:
-            return write_raw_image(
+            name = write_raw_image(
                 output, image.key,
                 RawImage(
                     folder=place.folder, ending=place.ending, values=values, grid=volume.grid,
                     sidecar=self._values(image),
                 ),
             )  # fmt: skip
+            return name, ""
         inside = (values > 0).astype(np.int16)
         if not inside.any():
             raise GeometryError(
                 Code.MASK_EMPTY, "holds no label", mend="take the folder away",
                 where=image.source.name,
             )  # fmt: skip
-        stem = _stem(image.key, place.folder, place.ending)
-        write_volume(output.path(f"{stem}.nii.gz"), inside, volume.grid, description="labels")
-        self._describe(output, image, stem)
         labels = LabelMap(values=inside, grid=volume.grid, names=dict(place.labels))
+        return self._write_labels(output, image, labels, "")
+
+    def _write_labels(
+        self, output: OutputFolder, image: DatasetImage, labels: LabelMap, note: str
+    ) -> tuple[str, str]:
+        stem = _stem(image.key, image.place.folder, image.place.ending)
+        write_volume(output.path(f"{stem}.nii.gz"), labels.values, labels.grid,
+                     description="labels")  # fmt: skip
+        self._describe(output, image, stem)
         _write_names(output, stem, image, labels)
-        return f"{stem}.nii.gz"
+        return f"{stem}.nii.gz", note
 
 
 def tree_folder(image: DatasetImage) -> str:
@@ -165,6 +199,16 @@ def _write_names(output: OutputFolder, stem: str, image: DatasetImage, labels: L
         return ""
     listed = ", ".join(map(str, unknown))
     return f"{image.source.name} holds labels that its description does not name: {listed}"
+
+
+def _read_seg(path: Path, beside: Sequence[DatasetImage]) -> tuple[LabelMap, str]:
+    """Return the labels of a DICOM SEG on the grid of the anatomy after the agent, or of any."""
+    plain = [i for i in beside if i.place.tree == RAW]
+    first = min(plain, key=lambda i: "ce-gadolinium" not in i.place.ending, default=None)
+    if first is None:
+        return read_segmentation(path), "a DICOM SEG has the grid of its own frames: no image there"
+    labels = read_segmentation(path, _read_map(first.source).grid)
+    return labels, f"a DICOM SEG was brought onto the grid of the {first.place.ending} of its visit"
 
 
 def _read_map(folder: Path) -> DicomVolume:

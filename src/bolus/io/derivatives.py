@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from bolus._version import VERSION
-from bolus.core import FitStatus, LabelMap, Mask, ParameterMap, SessionKey
+from bolus.core import FitStatus, Grid, LabelMap, Mask, ParameterMap, SessionKey
 from bolus.errors import Code, FileError
+from bolus.io.manifest import Manifest
 from bolus.io.nifti import write_volume
 from bolus.io.store import OutputFolder
 from bolus.io.tables import Cell, table_text
@@ -45,6 +47,10 @@ class OutputNames:
     def segmentation(self, name: str) -> str:
         """Return the stem of a label map."""
         return self._join("anat", f"space-{_label(self.space)}_seg-{_label(name)}_dseg")
+
+    def probability(self, label: str) -> str:
+        """Return the stem of a map of how likely a voxel belongs to a label."""
+        return self._join("anat", f"space-{_label(self.space)}_label-{_label(label)}_probseg")
 
     def table(self, name: str, *, description: str = "") -> str:
         """Return the name of a table or curve of the perfusion folder."""
@@ -107,6 +113,21 @@ def write_map(
     return name
 
 
+def map_manifest(stem: str, *, with_error: bool) -> Manifest:
+    """Return the files of a map.
+
+    Args:
+        stem: as `write_map` is given it.
+        with_error: whether the method gives a standard error.
+
+    Example:
+        >>> sorted(map_manifest("a_k1", with_error=False).must)
+        ['a_k1.json', 'a_k1.nii.gz', 'a_k1status.json', 'a_k1status.nii.gz']
+    """
+    parts = ("", "status", "std") if with_error else ("", "status")
+    return Manifest(must={f"{stem}{p}{ending}" for p in parts for ending in (".nii.gz", ".json")})
+
+
 def write_mask(output: OutputFolder, stem: str, mask: Mask, *, sources: Sequence[str]) -> str:
     """Write a mask and its JSON file; return the name of the image.
 
@@ -148,6 +169,32 @@ def write_labels(
     return name
 
 
+def write_probability(
+    output: OutputFolder,
+    stem: str,
+    probability: Float[np.ndarray, "x y z"],
+    grid: Grid,
+    *,
+    label: str,
+    sources: Sequence[str],
+) -> str:
+    """Write how likely each voxel belongs to a label, and its JSON file; return the image's name.
+
+    Args:
+        output: the open folder.
+        stem: from `OutputNames.probability`.
+        probability: 0 to 1.
+        grid: where it lies.
+        label: what of.
+        sources: BIDS URIs of the files it was made from; the first is the image it lies on.
+    """
+    name = f"{stem}.nii.gz"
+    write_volume(output.path(name), probability, grid, description=f"probability: {label}")
+    values = {"Description": f"probability of {label}", "Manual": False, **_origin(sources)}
+    output.write(f"{stem}.json", json_text(values))
+    return name
+
+
 def derivative_files(*, name: str, source: str = "") -> dict[str, str]:
     """Return the files that make a folder a derivatives dataset: name -> text.
 
@@ -181,7 +228,8 @@ _README_DERIVATIVES = """\
 Research use only. Not a medical device. Not for diagnosis or treatment decisions.
 
 Made by bolus. Where a session was quantified, each step (`dsc`, `dce`) has a folder with its
-`report.html`, maps and tables in `perf`, masks and labels in `anat`. A `receipt.json` has the
+`report.html`, maps and tables in `perf`, masks and labels in `anat`. `habitats` of a session has
+its tumour habitats, that of a subject what became of them. A `receipt.json` has the
 SHA-256 of every file and of every input; `bolus verify FOLDER` compares them. Each map has a JSON
 file with its unit, method and history.
 """
@@ -191,7 +239,9 @@ _IGNORED_DERIVATIVES = """\
 **/perf/
 **/dsc
 **/dce
+**/habitats
 group
+group_habitats
 failed.tsv
 receipt.json
 **/receipt.json

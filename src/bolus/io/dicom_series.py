@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bolus.io.dicom_scan import DicomFile, DicomFolder, HeaderChild, scan_dicom
 from bolus.io.dicom_volume import DicomVolume, read_volume
 from bolus.io.plausible import require_plausible
 
+_FLOAT_BYTES = 4
 _ENHANCED_WORDS = {"YES": "EP", "GRADIENT": "GR", "SPIN": "SE"}
 
 
@@ -254,7 +255,11 @@ def acquisition_of(
 
 
 def read_dicom_series(
-    folder: Path | str, *, kind: str = "", given: Acquisition | None = None
+    folder: Path | str,
+    *,
+    kind: str = "",
+    given: Acquisition | None = None,
+    before_pixels: Callable[[int], None] | None = None,
 ) -> PerfusionSeries:
     """Read the only perfusion series of a DICOM folder, as `read_series` reads NIfTI.
 
@@ -262,6 +267,8 @@ def read_dicom_series(
         folder: with the series, and possibly others that are no perfusion series; or one file.
         kind: "dsc" or "dce"; either if empty.
         given: settings that win over the header.
+        before_pixels: told the size of the series as float32 [bytes] once its headers are known;
+            may refuse it.
 
     Returns:
         Signal [a.u.], float32, and the settings the header tells. Of several echoes, the first.
@@ -293,6 +300,8 @@ def read_dicom_series(
             ),
             stacklevel=2,
         )
+    if before_pixels is not None:
+        before_pixels(sum(frame.rows * frame.cols for frame in image) * _FLOAT_BYTES)
     with HeaderChild() as child:
         volume = read_image_of(series, image, child)
     acquisition, _ = acquisition_of(series, image, volume)

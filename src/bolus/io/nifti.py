@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
+from jaxtyping import Float
 
 from bolus._version import VERSION
 from bolus.core import (
@@ -127,6 +128,14 @@ def read_image(path: Path | str) -> tuple[Volume, Grid]:
     with named(path):
         header, values, _ = _load(path, series=False)
     return values[..., 0], header.grid
+
+
+def read_volumes(path: Path | str) -> tuple[Float[np.ndarray, "x y z n"], Grid, str]:
+    """Read a 4-D file whose last axis is not time as float32, with its grid and its SHA-256."""
+    path = Path(path)
+    with named(path):
+        header, values, digest = _load(path, series=True)
+    return values, header.grid, digest
 
 
 def read_mask(path: Path | str, *, name: str, grid: Grid | None = None) -> Mask:

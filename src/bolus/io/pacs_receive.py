@@ -17,6 +17,7 @@ from bolus.errors import BolusError, Code, ResourceError
 from bolus.io.access import named
 from bolus.io.dicom_out_study import require_dicom_tools
 from bolus.io.pacs_contexts import received_encodings, received_kinds
+from bolus.io.pacs_tls import Tls
 from bolus.io.store import write_atomically
 
 STORED, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000
@@ -34,7 +35,8 @@ class Listener:
     """Where to listen, under which name, to whom, and how much to take.
 
     `port` 0 is any free one. `allowed` are the AE titles that may send; at least one. A peer that
-    sends one object of more than `largest_bytes` is cut off while it does.
+    sends one object of more than `largest_bytes` is cut off while it does. With `tls`
+    nobody gets in without it.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Listener:
     quota_bytes: int
     address: str = "127.0.0.1"
     largest_bytes: int = 1 << 30
+    tls: Tls | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class Receiver:
 
     Raises:
         ResourceError: the address cannot be listened on, or the folder cannot be written.
+        FileError: a certificate or key cannot be used.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -83,6 +87,7 @@ class Receiver:
             self.tally.used_bytes = sum(
                 p.stat().st_size for p in folder.glob("??/*.dcm") if _NAME.fullmatch(p.name)
             )
+        context = None if self.listener.tls is None else self.listener.tls.server()
         node = AE(ae_title=self.listener.title)
         node.require_called_aet = True
         node.require_calling_aet = list(self.listener.allowed)
@@ -98,7 +103,10 @@ class Receiver:
         ]
         try:
             self._server = node.start_server(
-                (self.listener.address, self.listener.port), block=False, evt_handlers=handlers
+                (self.listener.address, self.listener.port),
+                block=False,
+                evt_handlers=handlers,
+                ssl_context=context,
             )
         except OSError as failure:
             raise ResourceError(

@@ -1,6 +1,5 @@
 """DICOM files to another node, such as a PACS: each is sent as it is, and each answer is kept."""
 
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from bolus.errors import Code, FileError, ResourceError
 from bolus.io.access import named
 from bolus.io.dicom_out_study import require_dicom_tools
 from bolus.io.pacs_contexts import MOST_CONTEXTS
+from bolus.io.pacs_tls import Tls, try_handshake
 
 _MAGIC = b"DICM"
 _SUCCESS = 0x0000
@@ -25,13 +25,17 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Another DICOM node: where it listens, its name, and the name we go by."""
+    """Another DICOM node: where it listens, its name, and the name we go by.
+
+    With `tls` the connection is encrypted, and the node has to prove its host name.
+    """
 
     host: str
     port: int
     called: str
     calling: str
     timeout_s: float = 30.0
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +151,9 @@ def _send_one(association: Any, file: _File) -> str:
 def _associate(peer: Peer, kinds: Sequence[tuple[str, str]]) -> Any:
     from pynetdicom import AE
 
+    context = None if peer.tls is None else peer.tls.client()
     try:  # pynetdicom leaves its socket open where nobody listens
-        socket.create_connection((peer.host, peer.port), timeout=peer.timeout_s).close()
+        try_handshake((peer.host, peer.port), context, timeout_s=peer.timeout_s)
     except OSError as failure:
         raise _lost(peer, f"nobody answers ({failure.strerror or failure})") from failure
     node = AE(ae_title=peer.calling)
@@ -159,7 +164,12 @@ def _associate(peer: Peer, kinds: Sequence[tuple[str, str]]) -> Any:
             node.add_requested_context(kind, encoding)
         else:
             node.add_requested_context(kind)
-    association = node.associate(peer.host, peer.port, ae_title=peer.called)
+    association = node.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.called,
+        tls_args=(context, peer.host) if context else None,
+    )
     if association.is_established:
         return association
     if association.is_rejected:
@@ -176,7 +186,8 @@ def _associate(peer: Peer, kinds: Sequence[tuple[str, str]]) -> Any:
             mend="ask its administrator to accept Parametric Map, Segmentation and SR",
             where=f"{peer.host}:{peer.port}",
         )
-    raise _lost(peer, "what answers is no DICOM node")
+    secret = ", or does not take our certificate" if context else ""
+    raise _lost(peer, f"what answers is no DICOM node{secret}")
 
 
 def _lost(peer: Peer, what: str) -> ResourceError:

@@ -6,18 +6,21 @@ dies, so a dead holder never blocks.
 """
 
 import fcntl
+import functools
 import json
+import operator
 import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bolus.errors import BolusError, Code, FileError, ResourceError
 from bolus.io.access import file_digest, named, os_failure
+from bolus.io.manifest import Manifest
 from bolus.io.names import safe_join
 from bolus.io.receipt import (
     RECEIPT_NAME,
@@ -40,6 +43,16 @@ class OutputFolder:
 
     target: Path
     stage: Path
+    stated: list[Manifest] = field(default_factory=list)
+    """What the step says that it writes, by `expect`."""
+
+    def expect(self, manifest: Manifest) -> None:
+        """State what is to be written; parts add up, and the folder is only kept if it is there.
+
+        Args:
+            manifest: names of files, from what was asked for.
+        """
+        self.stated.append(manifest)
 
     def path(self, name: str) -> Path:
         """Return where to write a file of this output; its folders exist.
@@ -84,14 +97,16 @@ def open_output(
 
     Raises:
         FileError: the folder holds something else.
-        ResourceError: another run is writing to it, the disk is full, or it may not be written.
+        ResourceError: another run is writing to it, the disk is full, it may not be written, or
+            the files are not those that were stated with `expect`.
 
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from bolus.io import open_output, verify
+        >>> from bolus.io import Manifest, open_output, verify
         >>> folder = Path(tempfile.mkdtemp()) / "out"
         >>> with open_output(folder, inputs={}, config_digest="", version="1") as output:
+        ...     output.expect(Manifest(must={"numbers.tsv"}))
         ...     _ = output.write("numbers.tsv", "a")
         >>> verify(folder)
         ()
@@ -108,9 +123,10 @@ def open_output(
                 _require_ours(target)
                 stage.mkdir()
             try:
-                yield OutputFolder(target=target, stage=stage)
+                output = OutputFolder(target=target, stage=stage)
+                yield output
                 with named(target):
-                    _sign(stage, inputs=inputs, config_digest=config_digest, version=version)
+                    _sign(output, inputs=inputs, config_digest=config_digest, version=version)
                     _publish(stage, target, old=old)
                 published = True
             except OSError as failure:
@@ -212,8 +228,14 @@ def _heal(target: Path, *, stage: Path, old: Path) -> None:
             old.rename(target)
 
 
-def _sign(stage: Path, *, inputs: Mapping[str, str], config_digest: str, version: str) -> None:
+def _sign(
+    folder: OutputFolder, *, inputs: Mapping[str, str], config_digest: str, version: str
+) -> None:
+    """Compare what was hashed with what was stated, and write the receipt."""
+    stage = folder.stage
     outputs = {name: file_digest(stage / name) for name in listed_files(stage)}
+    if folder.stated:
+        functools.reduce(operator.or_, folder.stated).require(outputs)
     receipt = Receipt(
         version=version, config_digest=config_digest, inputs=dict(inputs), outputs=outputs
     )

@@ -75,11 +75,21 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "simulate": "The series was simulated, not measured",
         "simulate_dce": "The series was simulated, not measured",
         "simulate_maps": "The maps were simulated, not measured",
+        "simulate_habitat_phantom": "The maps were simulated, not measured",
+        "rescan_lesion": "The maps were simulated, not measured",
+        "fit_habitats": "Habitats were learnt once on a cohort in which every patient weighed the "
+        "same, and were not changed after",
+        "adapt_habitats": "The centres of the habitats were moved to the patient as far as "
+        "patients of the cohort differ",
+        "assign_habitats": "Every voxel of the lesion was given the habitat that is most probable "
+        "for its values",
+        "smooth_membership": "Neighbouring voxels had a say in each other's habitat (hidden Markov "
+        "random field)",
         "leakage_object": "The values are those of a simulated object of known leakage, "
         "not measured",
         "truth": "The values are the known truth of a simulation",
         "correct_motion": "Head motion was corrected by rigid registration of every frame, "
-        "with mutual information",
+        "by least squares",
         "apply_motion": "The second echo was moved as the first",
         "find_brain": "The brain was segmented on the perfusion series itself",
         "baseline_image": "The baseline image is the mean of the frames before the bolus",
@@ -126,6 +136,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "find_leakage_reference": "The reference curve of the leakage model was taken from "
         "non-enhancing brain",
         "correct_leakage": "Contrast agent leakage was corrected voxel by voxel",
+        "read_diffusion": "Diffusion-weighted images were read from NIfTI",
+        "apparent_diffusion": "The apparent diffusion coefficient was fitted to the mean over "
+        "directions, up to b = 1500 s/mm²",
+        "read_adc": "The apparent diffusion coefficient was taken as the scanner gave it",
         "find_white_matter": "Normal-appearing white matter was found automatically",
         "find_grey_matter": "Grey matter was found automatically",
         "normalise_to_white_matter": "Maps were divided by their mean in normal-appearing "
@@ -146,6 +160,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "fractional_tumour_burden": "Fractional tumour burden is the share of tumour voxels in "
         "each nCBV class",
         "region_table": "Region means come with a 95 % interval of the mean",
+        "register_visits": "Later visits were registered to the first by least squares, in both "
+        "directions and without the lesions",
+        "resample_map_through": "Maps of later visits were brought to the first with one "
+        "interpolation",
         "resample_time": "The series was resampled to a constant sampling interval",
         "resample_mask": "A mask was resampled to the grid of the series",
         "resample_labels": "Labels were resampled to the grid of the series",

@@ -72,6 +72,9 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1109/TMI.2003.809072": "Mattes D, Haynor DR, Vesselle H, Lewellen TK, Eubank W. PET-CT "
         "image registration in the chest using free-form deformations. IEEE Trans Med Imaging "
         "2003;22:120-128.",
+        "10.1148/radiology.161.2.3763909": "Le Bihan D, Breton E, Lallemand D, et al. MR imaging "
+        "of intravoxel incoherent motions: application to diffusion and perfusion in neurologic "
+        "disorders. Radiology 1986;161:401-407.",
         "Boxerman, AJNR 2006;27:859": "Boxerman JL, Schmainda KM, Weisskoff RM. Relative cerebral "
         "blood volume maps corrected for contrast agent extravasation significantly correlate with "
         "glioma tumor grade, whereas uncorrected maps do not. AJNR 2006;27:859-867.",
@@ -80,5 +83,13 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1038/jcbfm.2011.52": "Bjørnerud A, Sorensen AG, Mouridsen K, Emblem KE. T1- and "
         "T2*-dominant extravasation correction in DSC-MRI. J Cereb Blood Flow Metab "
         "2011;31:2041-2053.",
+        "10.1158/1078-0432.CCR-20-2156": "Park JE, Kim HS, Kim N, et al. Spatiotemporal "
+        "heterogeneity in multiparametric physiologic MRI is associated with patient outcomes in "
+        "IDH-wildtype glioblastoma. Clin Cancer Res 2021;27:237-245.",
+        "10.2307/2529876": "Laird NM, Ware JH. Random-effects models for longitudinal data. "
+        "Biometrics 1982;38:963-974.",
+        "10.1109/42.906424": "Zhang Y, Brady M, Smith S. Segmentation of brain MR images through "
+        "a hidden Markov random field model and the expectation-maximization algorithm. IEEE "
+        "Trans Med Imaging 2001;20:45-57.",
     }
 )

@@ -82,7 +82,7 @@ def interval_table(regions: Iterable[Region], key: str) -> IntervalTable | None:
     # An interval beyond what the quantity can be must not squeeze all others together.
     ends = [float(v) for v in np.clip(ends, QUANTITIES[key].low, QUANTITIES[key].high)]
     low, high = min([0.0, *ends]), max([0.0, *ends])
-    ticks = _ticks(low, high if high > low else low + 1.0)
+    ticks = round_ticks(low, high if high > low else low + 1.0)
     first, last = ticks[0], ticks[-1]
 
     def place(value: float) -> float:
@@ -120,8 +120,8 @@ def _range(low: float, high: float, key: str) -> str:
     return f"{of_quantity(low, key)} to {of_quantity(high, key)}"
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round steps of 1, 2 or 5 that hold the whole range, at most seven of them."""
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return round steps of 1, 2 or 5 that hold the whole range, at most seven of them."""
     rough = (high - low) / 5
     power = 10.0 ** np.floor(np.log10(rough))
     step = float(power * next(s for s in (1, 2, 5, 10) if s * power >= rough * (1 - 1e-9)))

@@ -76,6 +76,20 @@ def significant(value: float, digits: int = 3) -> str:
     return number(value, max(digits - 1 - order, 0))
 
 
+def p_words(value: float) -> str:
+    r"""Return a p-value as papers print it: two digits, never 0, never broken over lines.
+
+    Example:
+        >>> p_words(0.0312), p_words(0.00002), p_words(0.4)
+        ('0.031', '<\xa00.001', '0.40')
+    """
+    if not math.isfinite(value):
+        return ABSENT
+    if value < 0.001:
+        return "<\u00a00.001"
+    return number(value, 3 if value < 0.1 else 2)
+
+
 def of_quantity(value: float, key: str) -> str:
     """Return a number with the decimals that its quantity is read with.
 

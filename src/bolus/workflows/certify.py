@@ -16,6 +16,7 @@ from bolus.workflows.gates_dce import certify_dce
 from bolus.workflows.gates_dce_published import find_published
 from bolus.workflows.gates_dsc import certify_dsc
 from bolus.workflows.gates_dsc_osipi import find_osipi_curves
+from bolus.workflows.gates_habitats import certify_habitats
 from bolus.workflows.gates_request import PROFILES, GateRequest, Profile
 from bolus.workflows.progress import Progress, silent
 
@@ -25,7 +26,11 @@ RECORD_NAME = "certificate.json"
 ChapterFunction = Callable[[GateRequest, Progress], tuple[Part, ...]]
 
 CHAPTERS: Mapping[str, tuple[str, ChapterFunction]] = MappingProxyType(
-    {"dsc": ("DSC perfusion", certify_dsc), "dce": ("DCE perfusion", certify_dce)}
+    {
+        "dsc": ("DSC perfusion", certify_dsc),
+        "dce": ("DCE perfusion", certify_dce),
+        "habitats": ("Habitats", certify_habitats),
+    }
 )
 """Title of every chapter and what measures it; a later system adds its own here."""
 
@@ -69,6 +74,7 @@ def run_certify(
     with io.open_output(
         output, inputs=inputs, config_digest=_digest(request, chosen), version=__version__
     ) as folder:
+        folder.expect(io.Manifest(must={RECORD_NAME, PAGE_NAME}))
         certificate = certify(request, chosen, inputs=inputs, created=now_text(), progress=progress)
         folder.write(RECORD_NAME, io.json_text(certificate_record(certificate)))
         folder.write(PAGE_NAME, render_certificate(certificate))

@@ -89,6 +89,22 @@ class BurdenSettings(_Section):
     high: Annotated[float, Field(gt=0)] = 1.75
 
 
+class HabitatSettings(_Section):
+    """How habitats are found and followed from visit to visit."""
+
+    features: Annotated[tuple[str, ...], Field(min_length=1)] = ("ncbv", "adc")
+    """What a model is fitted on; a model that is there says itself what it needs."""
+    lesion: tuple[str, ...] = ()
+    """Labels in which habitats are looked for; empty: the enhancing ones."""
+    adapt: Literal["untreated", "first", "never"] = "untreated"
+    """To which visit a model that knows how patients differ is adapted: the first if it was before
+    treatment, the first in any case, or none. Treated lesions hide one habitat or another."""
+    registration: Literal["rigid", "affine", "deformable"] = "affine"
+    resamples: Annotated[int, Field(ge=20, le=10_000)] = 200
+    """Repeats of a visit with other noise, from which intervals come."""
+    seed: Annotated[int, Field(ge=0)] = 1
+
+
 class Config(_Section):
     """The whole file. Every section and every key may be left out."""
 
@@ -97,6 +113,7 @@ class Config(_Section):
     dsc: DscSettings = DscSettings()
     dce: DceSettings = DceSettings()
     burden: BurdenSettings = BurdenSettings()
+    habitats: HabitatSettings = HabitatSettings()
 
 
 def read_config(path: Path | None) -> Config:

@@ -11,6 +11,7 @@ from bolus.errors import BolusError, Code, ConfigError, GeometryError, TimingErr
 from bolus.report.findings import Motion
 from bolus.workflows.config import Config
 from bolus.workflows.exam import config_digest, now_text
+from bolus.workflows.gathered import joined_mask
 from bolus.workflows.inputs import DscPaths, read_scan, series_name
 from bolus.workflows.notices import collected
 from bolus.workflows.outputs import REPORT_NAME, motion_table
@@ -93,17 +94,18 @@ def export_curves(
         config_digest=config_digest(config),
         version=__version__,
     ) as folder:
+        table, motion, mask = f"{name}_curves.tsv", f"{name}_motion.tsv", f"{name}_label-brain_mask"
+        folder.expect(
+            io.Manifest(must={table, motion, f"{mask}.nii.gz", f"{mask}.json", REPORT_NAME})
+        )
         try:
             findings = _examine(request, config, progress)
         except BolusError as error:
             raise error.at(request.series) from None
         with stage(progress, "Writing"):
-            table = f"{name}_curves.tsv"
             folder.write(table, _table(findings))
-            folder.write(f"{name}_motion.tsv", motion_table(findings))
-            io.write_mask(
-                folder, f"{name}_label-brain_mask", findings.brain, sources=[request.series.name]
-            )
+            folder.write(motion, motion_table(findings))
+            io.write_mask(folder, mask, findings.brain, sources=[request.series.name])
             folder.write(REPORT_NAME, report.render_series_report(findings))
     furthest = _furthest_mm(findings.motion)
     return CurvesOutcome(
@@ -129,14 +131,16 @@ def _examine(request: CurvesRequest, config: Config, progress: Progress) -> repo
         with stage(progress, "Brain and curves"):
             brain = preprocess.find_brain(motion.series)
             bolus, kind = _judge(motion.series, brain)
+            masks = (brain, *_regions(request, motion.series))
             wanted = motion.series
             if request.quantity == "delta_r2s":
                 if bolus is None:
                     raise TimingError(
                         Code.NOT_DSC, kind, mend="export the signal instead (--quantity signal)"
                     )
-                wanted = quantify.signal_to_delta_r2s(motion.series, baseline=bolus.baseline)
-            masks = (brain, *_regions(request, motion.series))
+                wanted = quantify.signal_to_delta_r2s(
+                    motion.series, baseline=bolus.baseline, mask=joined_mask(*masks)
+                )
     return report.SeriesFindings(
         label=scan.label,
         version=__version__,

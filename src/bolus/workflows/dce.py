@@ -23,6 +23,7 @@ from bolus.workflows.dce_fitting import Fitted, area_maps, example_voxels, fit_b
 from bolus.workflows.dce_t10 import NativeT1, native_rate, t10_map
 from bolus.workflows.dsc import ASSUMED_LARGE
 from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
+from bolus.workflows.mirrored import DCE_KEYS, warn_of_mirrored
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -119,6 +120,7 @@ def quantify_dce(
                 measured.enhanced, measured.status, measured.brain, artery.plasma, config
             )
         maps = _completed(measured, fitted)
+        warn_of_mirrored(maps, scan.tumour, measured.brain, DCE_KEYS)
     return _findings(
         scan, measured, artery, fitted, maps, config=config, remarks=(created, tuple(notices))
     )

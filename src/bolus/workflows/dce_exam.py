@@ -11,6 +11,7 @@ from bolus.workflows.dce import quantify_dce
 from bolus.workflows.dce_inputs import DcePaths, read_dce_scan
 from bolus.workflows.dce_outputs import write_dce_findings
 from bolus.workflows.exam import Outcome, config_digest, now_text, once, with_sidecars
+from bolus.workflows.expected import dce_manifest
 from bolus.workflows.outputs import Names
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -41,6 +42,7 @@ def run_dce_exam(
     """
 
     def work(folder: io.OutputFolder) -> DceFindings:
+        folder.expect(dce_manifest(paths, config, names))
         try:
             findings = quantify_dce(
                 read_dce_scan(paths, config, label=label),  # no name: quantify_dce lets it go

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus import io, preprocess
+from bolus import io
 from bolus.core import (
     DELTA_R2S,
     Acquisition,
     ArterialInput,
     Grid,
-    LabelMap,
     Mask,
     PerfusionSeries,
     Volume,
@@ -23,7 +22,7 @@ from bolus.workflows.config import Config, config_with
 from bolus.workflows.dce import DceScan
 from bolus.workflows.dce_t10 import FlipAngleImage, NativeT1
 from bolus.workflows.dicom_input import is_dicom, read_dynamic
-from bolus.workflows.inputs import series_name
+from bolus.workflows.inputs import given_labels, series_name
 from bolus.workflows.memory import require_exam_memory
 from bolus.workflows.notices import collected
 
@@ -111,7 +110,7 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
             native=_native(paths, config, signal),
             brain=_mask(paths.mask, "brain", grid),
             white_matter=_mask(paths.reference_mask, "reference", grid),
-            tumour=_tumour(paths.tumour, grid, notices),
+            tumour=given_labels(paths.tumour, grid) if paths.tumour else None,
             aif=io.read_curve_tsv(paths.aif) if paths.aif else None,
             dsc_aif=_dsc_curve(paths.dsc_aif) if paths.dsc_aif else None,
             own=True,
@@ -292,26 +291,3 @@ def _dsc_curve(path: Path) -> ArterialInput:
 
 def _mask(path: Path | None, name: str, grid: Grid) -> Mask | None:
     return io.read_mask(path, name=name, grid=grid) if path is not None else None
-
-
-def _tumour(path: Path | None, grid: Grid, notices: list[str]) -> LabelMap | None:
-    """Read the labels; those of another grid, such as that of DSC, are brought here."""
-    if path is None:
-        return None
-    labels = io.read_labels(path)
-    if labels.grid.shape == grid.shape and labels.grid.distance_mm(grid) < 0.05:
-        return labels
-    moved = preprocess.resample_labels(labels, grid)
-    if not moved.foreground.count:
-        raise MetadataError(
-            Code.MASK_EMPTY,
-            "no label lies within the series",
-            mend="check that both are in the same scanner coordinates",
-            where=str(path),
-        )
-    shape = " x ".join(map(str, labels.grid.shape))
-    notices.append(
-        f"the tumour was drawn on another grid ({shape}) and resampled to that of the series, "
-        "by nearest neighbour; nothing was registered"
-    )
-    return moved

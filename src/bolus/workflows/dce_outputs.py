@@ -5,19 +5,13 @@ from bolus.report import DceFindings
 from bolus.workflows.outputs import (
     REPORT_NAME,
     Names,
+    dce_method,
     motion_table,
     quality_table,
     regions_table,
     sources_of,
     write_maps,
 )
-
-_SHORT = {
-    "extended_tofts": "extendedtofts",
-    "two_compartment_uptake": "uptake",
-    "two_compartment_exchange": "exchange",
-}
-"""Names of models as file names have them: letters and digits only."""
 
 
 def write_dce_findings(
@@ -35,7 +29,7 @@ def write_dce_findings(
         ResourceError: the disk is full, or may not be written.
     """
     sources = sources_of(findings.provenance)
-    method = _SHORT.get(findings.model, findings.model)
+    method = dce_method(findings.model)
     write_maps(
         output, findings.maps, names, method=method, sources=sources, assumed=findings.assumptions
     )

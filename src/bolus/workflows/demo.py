@@ -8,7 +8,12 @@ import numpy as np
 
 from bolus import __version__, io, simulate
 from bolus.core import LabelMap, MapSet, Mask, SessionKey
-from bolus.io.dataset import no_scanner_values, write_raw_image
+from bolus.io.dataset import (
+    no_scanner_values,
+    raw_dataset_files,
+    raw_manifest,
+    write_raw_image,
+)
 from bolus.workflows.cohort import run_cohort
 from bolus.workflows.config import Config
 from bolus.workflows.progress import Progress, silent, stage
@@ -20,6 +25,23 @@ _DCE = replace(simulate.DCE_PROTOCOLS["spgr_3t"], shape=(64, 64, 12), voxel_mm=(
 _NOTHING = 0.005
 """Below this, in the unit of any quantity here, a share says nothing."""
 _OUTSIDE = "brain outside the tumour"
+
+
+_DATASET = raw_manifest(
+    _KEY,
+    (
+        ("perf", "*dsc"), ("perf", "dce"), ("anat", "T1w"), ("anat", "flip-*_VFA"),
+        ("fmap", "TB1map"),
+    ),
+    under=_KEY.folder,
+) | io.Manifest(
+    must={
+        "participants.tsv", *raw_dataset_files(name="", description="", source=""),
+        "derivatives/segmentation/dataset_description.json",
+        "derivatives/segmentation/*_dseg.nii.gz",
+    },
+    may={"derivatives/segmentation/*"},
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +118,7 @@ def _write(
     with io.open_output(
         dataset, inputs={}, config_digest=f"seed {seed}", version=__version__
     ) as folder:
+        folder.expect(_DATASET)
         io.write_dataset(
             folder,
             (session,),

@@ -9,6 +9,7 @@ from bolus import io
 from bolus.core import Acquisition, PerfusionSeries, TimeAxis
 from bolus.errors import BolusError
 from bolus.io.access import NIFTI_SUFFIXES
+from bolus.workflows.exam_size import exam_bytes
 
 NEUTRAL_NAME = "series"
 """How results of a DICOM series are called: names of its folder and files may be a patient's."""
@@ -49,9 +50,10 @@ def read_dynamic(
 
     Raises:
         BolusError: there is no such series, there are several, or it cannot be read.
+        ResourceError: its exam would not fit into memory; no pixels were read.
     """
     try:
-        series = io.read_dicom_series(path, kind=kind, given=given)
+        series = io.read_dicom_series(path, kind=kind, given=given, before_pixels=_require_memory)
     except BolusError as error:
         raise error.at(path) from None
     if frame_step_s is None:
@@ -62,6 +64,10 @@ def read_dynamic(
         time=TimeAxis.regular(len(series.time), step_s=frame_step_s),
         acquisition=replace(series.acquisition, sources=tuple(sources.items())),
     )
+
+
+def _require_memory(size: int) -> None:
+    io.require_memory(exam_bytes(size), purpose="this exam")
 
 
 def input_entry(path: Path) -> tuple[str, str]:

@@ -21,13 +21,13 @@ from bolus.errors import Code, MetadataError
 from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_figures
 from bolus.workflows.config import Config
 from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
+from bolus.workflows.mirrored import DSC_KEYS, warn_of_mirrored
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
 _REMPP = "Rempp et al., Radiology 1994;193:637-641"
 ASSUMED_LARGE = Assumed(value=0.45, reason="haematocrit of the patient not given", source=_REMPP)
 ASSUMED_SMALL = Assumed(value=0.25, reason="haematocrit of capillaries not given", source=_REMPP)
-
 ASSUMED_RELAXIVITY = Assumed(
     value=1.0,
     reason="absolute CBV, CBF are not calibrated: blood and tissue differ in r2*; ratios are sound",
@@ -126,6 +126,7 @@ def quantify_dsc(
         with stage(progress, "Flow, transit time"):
             maps = _perfusion(measured, leakage, aif, cbv, config)
             maps = _completed(measured, leakage, white, maps)
+            warn_of_mirrored(maps, scan.tumour, measured.brain, DSC_KEYS)
     return _findings(
         scan, measured, aif, leakage, white, maps, config=config, remarks=(created, tuple(notices))
     )
@@ -247,9 +248,8 @@ def _perfusion(
     series = leakage.series.from_frame(measured.bolus.steady)
     artery = aif.from_frame(measured.bolus.steady)
     if config.dsc.flow_method == "vascular":
-        fitted = quantify.vascular_maps(
-            series, brain, artery, model=quantify.VascularModel(), haematocrit=haematocrit
-        )
+        model = quantify.VascularModel()
+        fitted = quantify.vascular_maps(series, brain, artery, model=model, haematocrit=haematocrit)
         maps = maps.with_maps(*fitted.values())
         if series.time.is_uniform:
             tmax = quantify.svd_maps(

@@ -14,6 +14,7 @@ from bolus.report import DscFindings
 from bolus.workflows.config import Config
 from bolus.workflows.dicom_input import input_entry, is_dicom
 from bolus.workflows.dsc import DscScan, quantify_dsc
+from bolus.workflows.expected import dsc_manifest
 from bolus.workflows.inputs import DscPaths, read_scan
 from bolus.workflows.outputs import REPORT_NAME, Names, write_findings
 from bolus.workflows.progress import Progress, silent, stage
@@ -61,6 +62,7 @@ def run_exam(
     """
 
     def work(folder: io.OutputFolder) -> DscFindings:
+        folder.expect(dsc_manifest(paths, config, names))
         try:
             findings = quantify_dsc(
                 _read(paths, config, label, progress),  # no name: quantify_dsc lets it go
@@ -117,13 +119,13 @@ def with_sidecars(files: Iterable[Path], images: Iterable[Path]) -> tuple[Path, 
 
 
 def config_digest(config: Config, *, without: str = "") -> str:
-    """Return 16 hexadecimal digits that name the settings.
+    """Return 16 hexadecimal digits that name the settings of maps, which habitats do not decide.
 
     Args:
         config: settings.
         without: a section that does not decide the result, such as that of another step.
     """
-    text = config.model_dump_json(exclude={without})
+    text = config.model_dump_json(exclude={without, "habitats"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

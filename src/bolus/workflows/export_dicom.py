@@ -114,6 +114,7 @@ def export_dicom(request: ExportRequest, *, progress: Progress = silent) -> Expo
     with io.open_output(request.output, **done) as output:  # type: ignore[arg-type]
         for place, step in enumerate(steps):
             progress("DICOM", place, len(steps))
+            output.expect(_manifest(step, request))
             for kind, name, dataset in _objects(step, request):
                 output.write(name, dicom_bytes(dataset))
                 counts[kind] = counts.get(kind, 0) + 1
@@ -187,14 +188,26 @@ def _digests(request: ExportRequest, steps: Sequence[Step]) -> dict[str, str]:
     return inputs
 
 
+def _place(step: Step) -> str:
+    return "/".join(_safe(part) for part in (step.prefix, step.name) if part)
+
+
+def _manifest(step: Step, request: ExportRequest) -> io.Manifest:
+    """Return the files of a step: one a map, a region and a table, and some a picture."""
+    names = [f"map_{key}.dcm" for key in step.maps]
+    names += [f"seg_{_safe(name)}.dcm" for name in (*step.labels, *step.masks)]
+    names += ["regions_sr.dcm"] if step.table is not None else []
+    names += [f"picture_{key}/*.dcm" for key in request.captured if key in step.maps]
+    return io.Manifest(must={f"{_place(step)}/{name}" for name in names})
+
+
 def _objects(step: Step, request: ExportRequest) -> Iterator[tuple[str, str, "Dataset"]]:
     """Yield kind, name and content of every file of a step."""
     images = {key: _read_map(key, path) for key, path in step.maps.items()}
     grid = next(iter(images.values())).grid
     regions = _regions(step, grid)
     study = _study(step, request, grid)
-    place = "/".join(_safe(part) for part in (step.prefix, step.name) if part)
-    number = _FIRST_SERIES
+    place, number = _place(step), _FIRST_SERIES
     maps, segments = [], []
     for key, image in images.items():
         scale = scale_for(image.quantity, image.values)

@@ -266,6 +266,7 @@ def _write(folder: Path, exams: Sequence[_Exam], findings: GroupFindings) -> Pat
     }
     digest = hashlib.sha256(json.dumps([FAR, FEWEST]).encode()).hexdigest()[:16]
     with io.open_output(folder, inputs=inputs, config_digest=digest, version=__version__) as output:
+        output.expect(io.Manifest(must={*texts, REPORT_NAME}))
         for name, text in texts.items():
             output.write(name, text)
         output.write(REPORT_NAME, render_group_report(findings))

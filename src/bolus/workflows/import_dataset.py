@@ -195,7 +195,9 @@ def _write_session(
                 io.open_output(place, inputs=inputs, config_digest=settings, version=__version__)
             )
             for image in members:
-                name, note = writer.write(output, image)
+                output.expect(writer.manifest(image))
+                name, note = writer.write(output, image, beside=images)
+                output.expect(io.Manifest(must=[name] if name else []))
                 names += [f"{folder}/{name}"] if name else []
                 notes += [note] if note else []
     return complete

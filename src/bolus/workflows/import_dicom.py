@@ -11,7 +11,7 @@ from bolus import __version__, io
 from bolus.core import Acquisition, SessionKey
 from bolus.errors import BolusError, Code, ConfigError, FileError
 from bolus.io.access import named
-from bolus.io.dataset import RawImage, raw_dataset_files, write_raw_image
+from bolus.io.dataset import RawImage, raw_dataset_files, raw_manifest, write_raw_image
 from bolus.io.derivatives import BIDS_VERSION
 from bolus.io.dicom_fallback import convert_with_dcm2niix
 from bolus.io.dicom_scan import DicomFolder, HeaderChild, scan_dicom
@@ -235,6 +235,7 @@ def _write(
                     version=__version__,
                 )
             )
+            output.expect(raw_manifest(session.key, [(i.folder, i.ending) for i in session.images]))
             for planned in session.images:
                 progress("Images", len(images), total)
                 images.append(_write_image(request, output, session.key, planned, child))

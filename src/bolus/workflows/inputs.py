@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus import io
+from bolus import io, preprocess
 from bolus.core import Acquisition, Grid, LabelMap, Mask, PerfusionSeries
-from bolus.errors import QualityWarning
+from bolus.errors import Code, GeometryError, QualityWarning
 from bolus.io.access import stem_of
 from bolus.io.plausible import require_plausible
 from bolus.workflows.config import Config
@@ -69,7 +69,7 @@ def read_scan(paths: DscPaths, config: Config, *, label: str = "") -> DscScan:
             # The option and the settings speak of the first echo.
             second = _series(paths.second_echo, replace(given, echo_time_s=None))
         grid = signal.grid
-        tumour = io.read_labels(paths.tumour, grid=grid) if paths.tumour else None
+        tumour = given_labels(paths.tumour, grid) if paths.tumour else None
         if tumour is not None:
             _note_dark(tumour, signal)
         scan = DscScan(
@@ -93,6 +93,50 @@ def _series(path: Path, given: Acquisition) -> PerfusionSeries:
 
 def _mask(path: Path | None, name: str, grid: Grid) -> Mask | None:
     return io.read_mask(path, name=name, grid=grid) if path is not None else None
+
+
+def given_labels(path: Path, grid: Grid) -> LabelMap:
+    """Read the labels of a tumour; those of another grid in the same space are brought here.
+
+    Nothing is registered: a label drawn on the DSC of a session goes with its DCE, and the
+    reverse. That they were resampled is a warning, which the report shows.
+
+    Args:
+        path: of the labels.
+        grid: of the series.
+
+    Raises:
+        GeometryError: they are mirrored, or none of them lies within the series.
+        FileError: the file cannot be read, or holds no labels.
+    """
+    labels = io.read_labels(path)
+    try:
+        grid.require_match(labels.grid, what="the label map")
+    except GeometryError as error:
+        if labels.grid.mirrors(grid):
+            raise error.at(path) from None
+    else:
+        return labels
+    moved = preprocess.resample_labels(labels, grid)
+    if not moved.foreground.count:
+        raise GeometryError(
+            Code.MASK_EMPTY,
+            "no label lies within the series",
+            mend="check that both are in the same scanner coordinates",
+            where=str(path),
+        )
+    warnings.warn(QualityWarning(_resampled(labels, moved)), stacklevel=2)
+    return moved
+
+
+def _resampled(before: LabelMap, after: LabelMap) -> str:
+    """Say what became of the labels, with their volumes."""
+    shape = " x ".join(map(str, before.grid.shape))
+    return (
+        f"the tumour was drawn on another grid ({shape}) and resampled to that of the series, by "
+        f"nearest neighbour ({before.foreground.volume_ml:.3g} mL became "
+        f"{after.foreground.volume_ml:.3g} mL); nothing was registered"
+    )
 
 
 def _note_dark(tumour: LabelMap, signal: PerfusionSeries) -> None:

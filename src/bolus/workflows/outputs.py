@@ -11,6 +11,11 @@ from bolus.report.findings import Motion, QualityLine, Region
 
 REPORT_NAME = "report.html"
 SPACE = "dsc"
+_SHORT = {
+    "extended_tofts": "extendedtofts",
+    "two_compartment_uptake": "uptake",
+    "two_compartment_exchange": "exchange",
+}
 
 
 class Names(Protocol):
@@ -73,10 +78,9 @@ def write_findings(
         ResourceError: the disk is full, or may not be written.
     """
     sources = sources_of(findings.provenance)
-    method = str(findings.settings["leakage_correction"])
-    method = "uncorrected" if method == "none" else method
     write_maps(
-        output, findings.maps, names, method=method, sources=sources,
+        output, findings.maps, names,
+        method=dsc_method(str(findings.settings["leakage_correction"])), sources=sources,
         assumed=findings.assumptions,
     )  # fmt: skip
     for label, mask in (
@@ -92,6 +96,26 @@ def write_findings(
     output.write(names.table("motion"), motion_table(findings))
     output.write(names.table("quality"), quality_table(findings.quality, findings.warnings))
     output.write(report_name, report.render_dsc_report(findings))
+
+
+def dsc_method(leakage_correction: str) -> str:
+    """Return what the names of DSC maps say of how they came about.
+
+    Example:
+        >>> dsc_method("none")
+        'uncorrected'
+    """
+    return "uncorrected" if leakage_correction == "none" else leakage_correction
+
+
+def dce_method(model: str) -> str:
+    """Return what the names of DCE maps say of their model: letters and digits only.
+
+    Example:
+        >>> dce_method("extended_tofts")
+        'extendedtofts'
+    """
+    return _SHORT.get(model, model)
 
 
 def sources_of(provenance: Provenance) -> list[str]:

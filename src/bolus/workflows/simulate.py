@@ -125,8 +125,11 @@ def _run(output: Path, job: SessionJob) -> tuple[SessionKey, bool]:
             profile, visit, visit_scanner(request, job.patient, visit),
             scan=job.scan, dce=request.dce,
         )  # fmt: skip
+        images.expect(files.raw_files(key, dce=request.dce))
         files.write_raw(images, key, session)
+        tumour.expect(files.tumour_files(key))
         files.write_tumour(tumour, key, session)
+        answers.expect(files.truth_files(key, session))
         files.write_truth(answers, key, session)
     return key, False
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bolus import io
 from bolus.core import Grid, LabelMap, ParameterMap, PerfusionSeries, SessionKey
-from bolus.io.dataset import RawImage, no_scanner_values, write_raw_image
+from bolus.io.dataset import RawImage, no_scanner_values, raw_manifest, write_raw_image
 from bolus.simulate.dce import SimulatedDce
 from bolus.simulate.session import SimulatedSession
 
@@ -53,6 +53,49 @@ def acquisition_time(day: int) -> str:
         '1900-02-01T09:00:00'
     """
     return (_CLOCK + timedelta(days=day)).isoformat(timespec="seconds")
+
+
+def raw_files(key: SessionKey, *, dce: bool) -> io.Manifest:
+    """Return what `write_raw` writes; a second echo and flip angles are as the scanner has them.
+
+    Args:
+        key: of the session.
+        dce: whether a DCE series is simulated.
+    """
+    images = [("perf", "*dsc"), ("dwi", "dwi"), *(("anat", end) for end, _ in _STRUCTURAL.values())]
+    images += [("perf", "dce"), ("anat", "flip-*_VFA"), ("fmap", "TB1map")] if dce else []
+    gradients = {f"dwi/{key.prefix}_dwi.{end}" for end in ("bval", "bvec")}
+    return raw_manifest(key, images) | io.Manifest(must=gradients)
+
+
+def tumour_files(key: SessionKey) -> io.Manifest:
+    """Return what `write_tumour` writes."""
+    return _labels_manifest(io.OutputNames(key=key, space="dsc").segmentation("tumour"))
+
+
+def truth_files(key: SessionKey, session: SimulatedSession) -> io.Manifest:
+    """Return what `write_truth` writes.
+
+    Args:
+        key: of the session.
+        session: which truths there are.
+    """
+    names, dynamic = io.OutputNames(key=key, space="dsc"), io.OutputNames(key=key, space="dce")
+    stems = [names.map(name, method=_METHOD) for name in session.dsc.truth]
+    stems += [names.mask("brain"), names.mask("whitematter")]
+    tables = [names.table("artery", description="dsc"), names.table("volumes")]
+    tables.append(names.table("motion", description="dsc"))
+    if session.dce is not None:
+        stems += [dynamic.map(name, method=_METHOD) for name in (*session.dce.truth, "b1")]
+        tables.append(dynamic.table("artery", description="dce"))
+    files = io.Manifest(must={f"{s}{end}" for s in stems for end in (".nii.gz", ".json")})
+    for name in _label_maps(session):
+        files |= _labels_manifest(names.segmentation(name))
+    return files | io.Manifest(must=tables)
+
+
+def _labels_manifest(stem: str) -> io.Manifest:
+    return io.Manifest(must={f"{stem}{end}" for end in (".nii.gz", ".json", ".tsv")})
 
 
 def write_raw(output: io.OutputFolder, key: SessionKey, session: SimulatedSession) -> None:

@@ -11,6 +11,7 @@ from bolus.io.dataset import raw_dataset_files
 from bolus.io.tables import Cell
 from bolus.simulate.course import Visit, plan_visits
 from bolus.simulate.fleet import Scanner, choose_scanner, draw_scanners
+from bolus.simulate.habitat_cohort import RECURRENT
 from bolus.simulate.outcomes import draw_outcome
 from bolus.simulate.profile import PatientProfile, draw_profile
 from bolus.workflows.simulated_files import acquisition_time
@@ -164,7 +165,7 @@ _PARTICIPANT_TEXTS: Mapping[str, object] = {
 }
 
 _OUTCOME = (
-    "participant_id", "progression_days", "progressed", "survival_days", "died",
+    "participant_id", "progression_days", "progressed", "survival_days", "died", "recurrence",
 )  # fmt: skip
 
 
@@ -172,8 +173,14 @@ def _outcome(profile: PatientProfile, visits: tuple[Visit, ...]) -> tuple[Cell, 
     end = draw_outcome(profile, visits)
     return (
         f"sub-{profile.subject}", end.progression_days, end.progressed, end.survival_days,
-        end.died,
+        end.died, _recurrence(visits),
     )  # fmt: skip
+
+
+def _recurrence(visits: tuple[Visit, ...]) -> bool | None:
+    """Return what a second operation after the second visit would have found."""
+    course = visits[1].course if len(visits) > 1 else ""
+    return True if course in RECURRENT else False if course == "treatment effect" else None
 
 
 _SCANNER = (
@@ -246,7 +253,8 @@ before them without any change but position and noise.
 
 `participants.tsv` has age, sex, performance score, extent of resection and genotype,
 `sub-*_sessions.tsv` the day and scanner of each visit, `scanners.tsv` what the scanners do,
-`outcomes.tsv` days to progression and death; censored where `progressed` or `died` is false.
+`outcomes.tsv` days to progression and death (censored where `progressed` or `died` is false) and
+whether what grew at the second visit was recurrence (`false`: treatment effect).
 Day 0 is the first of January 1900.
 
 `derivatives/segmentation` has the parts of each tumour as a reader would draw them on the DSC

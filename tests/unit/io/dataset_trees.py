@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import openpyxl
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "reliability"))
 import scanner_series as scanner
@@ -68,7 +69,12 @@ def ucsd(root: Path) -> Path:
         labels(Path(f"{start}_BraTS_tumor_seg.nii.gz"), 1, 2, 3, 4)
         labels(Path(f"{start}_enhancing_cellular_tumor_seg.nii.gz"), 1)
     Path(f"{start}_total_cellular_tumor_seg.nii.gz").touch()
-    (root / "UCSD_PTGBM-clinical-information_v3.xlsx").write_bytes(b"PK")
+    book = openpyxl.Workbook()
+    book.active.append(["ID", "Sex at birth", "Patient's Age", "IDH", "MGMT", "Primary Diagnosis",
+                        "Overall survival"])  # fmt: skip
+    book.active.append(["UCSD-PTGBM-0149_01", "F", 54.5, "wildtype", "unknown", "GBM", 412.0])
+    book.active.append(["UCSD-PTGBM-0149_02", "F", 55, "wildtype", None, "GBM", 412])
+    book.save(root / "UCSD_PTGBM-clinical-information_v3.xlsx")
     return root
 
 

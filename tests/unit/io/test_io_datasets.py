@@ -66,12 +66,15 @@ def test_the_corrected_segmentation_comes_first(tmp_path):
     ]  # fmt: skip
 
 
-def test_an_empty_file_and_a_spreadsheet_are_told(tmp_path):
+def test_an_empty_file_is_told_and_a_spreadsheet_is_read(tmp_path):
     ucsd = found(tmp_path, "ucsd-ptgbm")
 
     assert "UCSD-PTGBM-0149_02_total_cellular_tumor_seg.nii.gz is empty" in ucsd.notes[0]
-    assert "save it as CSV" in ucsd.notes[1]
-    assert ucsd.clinical is None
+    assert ucsd.clinical is not None
+    assert ucsd.clinical.row("UCSD-PTGBM-0149_01") == {
+        "sex": "F", "idh": "wildtype", "mgmt": "", "diagnosis": "GBM",
+        "overall_survival": "412", "age": "54.5",
+    }  # fmt: skip
     assert ucsd.left == {"ADC_b4000": 2}
 
 

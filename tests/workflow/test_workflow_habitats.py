@@ -81,7 +81,7 @@ def test_habitats_lie_where_they_were_put(done):
     assert io.verify(folder) == ()
 
 
-def test_one_model_of_the_patient_serves_all_its_visits(done):
+def test_one_model_adapted_before_treatment_serves_all_visits_of_a_patient(done):
     out = done[1]
 
     def models(subject, visit):
@@ -93,8 +93,9 @@ def test_one_model_of_the_patient_serves_all_its_visits(done):
     summary = json.loads((out / "sub-01/habitats/sub-01_habitats.json").read_text())
     followed = summary["Model"], summary["ModelOfPatient"]
     assert models("01", "a") == models("01", "b") == followed
-    assert models("01", "a")[0] == models("02", "a")[0]
     assert followed[0] != followed[1]
+    treated = models("02", "a")
+    assert models("02", "b") == treated == (followed[0], followed[0])
 
 
 def test_memberships_sum_to_one_in_the_lesion(done):

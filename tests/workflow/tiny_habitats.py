@@ -46,7 +46,11 @@ def write(root: Path) -> Path:
         _write_maps(out, key)
     for subject in SUBJECTS:
         table = root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
-        io.write_table(table, ("session_id", "day"), [("ses-a", 5), ("ses-b", 95)])
+        days = [5, 95] if subject == "02" else [-4, 86]  # the second one was treated before
+        io.write_table(
+            table, ("session_id", "day", "days_since_surgery"),
+            [("ses-a", 5, days[0]), ("ses-b", 95, days[1])],
+        )  # fmt: skip
     io.write_table(
         root / "participants.tsv", ("participant_id", "age", "kps", "extent", "mgmt_methylated"),
         [(f"sub-{s}", 50, 80, "subtotal", "true") for s in SUBJECTS],

@@ -262,6 +262,28 @@ def assign_habitats(table: VoxelTable, model: HabitatModel) -> HabitatMap:
     )
 
 
+def most_probable(
+    values: Float[np.ndarray, "voxels features"], features: tuple[str, ...], model: HabitatModel
+) -> np.ndarray:
+    """Return the label of every row, 1 for the first habitat, whatever the rows are like.
+
+    Args:
+        values: in registry units.
+        features: registry keys of the columns; all of the model's are among them.
+        model: frozen.
+
+    Assumes:
+        The rows are repeats of a lesion that `assign_habitats` has accepted.
+
+    Source:
+        As `fit_habitats`.
+    """
+    columns = values[:, [features.index(name) for name in model.features]]
+    mixture = Mixture(model.weights, model.centres, model.covariances)
+    squared = distances(scaled(columns, model.scales), mixture)
+    return np.asarray(_membership(columns, squared, mixture, model).argmax(axis=1) + 1)
+
+
 def centres_of(model: HabitatModel) -> Float[np.ndarray, "habitats features"]:
     """Return the centres of a model in registry units.
 

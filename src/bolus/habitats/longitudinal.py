@@ -12,7 +12,6 @@ from bolus.errors import Code, QuantityError
 from bolus.habitats.limits import centred, differences, intervals_around, joint_limits
 from bolus.habitats.model import HabitatMap, HabitatModel
 from bolus.habitats.noise import (
-    Assign,
     Lesion,
     VisitNoise,
     measure_noise,
@@ -95,7 +94,6 @@ def track_habitats(
     visits: Sequence[TrackedVisit],
     model: HabitatModel,
     *,
-    assign: Assign,
     resamples: int = 100,
     seed: int,
     confidence: float = 0.95,
@@ -113,7 +111,6 @@ def track_habitats(
     Args:
         visits: at least two, in the order of their days.
         model: the one that labelled them.
-        assign: labels a table voxel by voxel, such as `assign_habitats`.
         resamples: repeats of each visit.
         seed: decides them.
         confidence: of limits and intervals.
@@ -137,7 +134,7 @@ def track_habitats(
     """
     _check(visits, model)
     measured = [_Measured.of(visit) for visit in visits]
-    draws = _draw(measured, model, assign, resamples=resamples, seed=seed)
+    draws = _draw(measured, model, resamples=resamples, seed=seed)
     return HabitatTrack(
         subject=visits[0].table.key.subject,
         names=model.names,
@@ -151,7 +148,7 @@ def track_habitats(
             for change in _changes(visits, measured, draws, n, model.names, confidence)
         ),
         transitions=tuple(
-            _transition(before, after, model, assign, seed=seed, confidence=confidence)
+            _transition(before, after, model, seed=seed, confidence=confidence)
             for before, after in pairwise(visits)
         ),
         sites=tuple(
@@ -192,7 +189,6 @@ class _Measured:
 def _draw(
     measured: Sequence[_Measured],
     model: HabitatModel,
-    assign: Assign,
     *,
     resamples: int,
     seed: int,
@@ -207,7 +203,6 @@ def _draw(
                 here.lesion,
                 there.noise,
                 model=model,
-                assign=assign,
                 count=resamples,
                 random=stream(seed, "habitats", "repeat", str(base), str(like)),
                 surroundings=here.surroundings if blur else None,
@@ -279,7 +274,6 @@ def _transition(
     before: TrackedVisit,
     after: TrackedVisit,
     model: HabitatModel,
-    assign: Assign,
     *,
     seed: int,
     confidence: float,
@@ -292,7 +286,6 @@ def _transition(
         lesion,
         (_noise_of(before.table, before), _noise_of(after.table, after)),
         model=model,
-        assign=assign,
         error_mm=float(np.hypot(before.error_mm, after.error_mm)),
         surroundings=before.surroundings if blur else None,
         confidence=confidence,

@@ -8,11 +8,9 @@ from jaxtyping import Bool, Float
 from scipy import ndimage, optimize
 
 from bolus.core import Grid, Mask
+from bolus.habitats.clustering import most_probable
 from bolus.habitats.model import HabitatMap, HabitatModel
 from bolus.habitats.table import VoxelTable
-
-Assign = Callable[[VoxelTable, HabitatModel], HabitatMap]
-"""Such as `assign_habitats`: every voxel stands alone."""
 
 REFERRED = ("ncbv", "ncbf")
 """Features that were divided by normal white matter, and are wrong where it was misjudged."""
@@ -29,8 +27,6 @@ _MAD = 1.4826
 _THICK = 1.5
 """Axes along which voxels are longer than the shortest edge by this hold tissue, not noise."""
 _ROWS_AT_ONCE = 200_000
-_ORDINARY = 0.08
-"""Share of rows at the centres of habitats, so that no repeat is refused as strange tissue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,7 +141,6 @@ def repeat_volumes(
     noise: VisitNoise,
     *,
     model: HabitatModel,
-    assign: Assign,
     count: int,
     random: np.random.Generator,
     surroundings: Float[np.ndarray, " features"] | None = None,
@@ -159,7 +154,6 @@ def repeat_volumes(
         lesion: as measured.
         noise: of the visit that the repeats shall be like.
         model: of the habitats.
-        assign: labels a table.
         count: repeats.
         random: decides them.
         surroundings: features of what lies around; given, every repeat is also interpolated onto
@@ -173,7 +167,7 @@ def repeat_volumes(
     """
     voxel_ml = lesion.table.mask.grid.voxel_volume_ml
     labels = repeat_labels(
-        lesion, noise, model=model, assign=assign, count=count, random=random,
+        lesion, noise, model=model, count=count, random=random,
         surroundings=surroundings,
     )  # fmt: skip
     weights = np.ones(labels.shape)
@@ -192,7 +186,6 @@ def repeat_labels(
     noise: VisitNoise,
     *,
     model: HabitatModel,
-    assign: Assign,
     count: int,
     random: np.random.Generator,
     surroundings: Float[np.ndarray, " features"] | None = None,
@@ -203,7 +196,6 @@ def repeat_labels(
         lesion: as measured.
         noise: of the visit that the repeats shall be like.
         model: of the habitats.
-        assign: labels a table.
         count: repeats.
         random: decides them.
         surroundings: see `repeat_volumes`.
@@ -220,54 +212,16 @@ def repeat_labels(
     spread = np.hypot(noise.std(lesion.table.values), lesion.placing)
     seen = clean + spread * _scores(lesion.table.mask, noise.side, clean.shape, random)
     seen *= np.exp(noise.shared * random.standard_normal((count, 1, clean.shape[2])))
-    return _labelled(seen.reshape(-1, clean.shape[2]), lesion, model, assign).reshape(count, -1)
+    return _labelled(seen.reshape(-1, clean.shape[2]), lesion, model).reshape(count, -1)
 
 
-def _labelled(
-    values: np.ndarray, lesion: Lesion, model: HabitatModel, assign: Assign
-) -> np.ndarray:
-    """Label rows through `assign`, many repeats at once."""
-    found = []
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        rows = values[start : start + _ROWS_AT_ONCE]
-        usual = rows_at_centres(model, lesion.table.features, int(np.ceil(_ORDINARY * len(rows))))
-        rows = np.concatenate([rows, usual])
-        grid = Grid(shape=(len(rows), 1, 1), affine=np.eye(4))
-        mask = Mask(values=np.ones(grid.shape, bool), grid=grid, name="repeats")
-        table = VoxelTable(
-            key=lesion.table.key,
-            features=lesion.table.features,
-            values=rows,
-            std=np.full(rows.shape, np.nan),
-            mask=mask,
-        )
-        labels = assign(table, model).labels.values.ravel()
-        found.append(labels[: len(rows) - len(usual)])
+def _labelled(values: np.ndarray, lesion: Lesion, model: HabitatModel) -> np.ndarray:
+    """Label rows, many repeats at once."""
+    found = [
+        most_probable(values[start : start + _ROWS_AT_ONCE], lesion.table.features, model)
+        for start in range(0, len(values), _ROWS_AT_ONCE)
+    ]
     return np.concatenate(found)
-
-
-def rows_at_centres(
-    model: HabitatModel, features: tuple[str, ...], count: int
-) -> Float[np.ndarray, "rows features"]:
-    """Return rows at the centres of a model's habitats, in registry units.
-
-    Args:
-        model: of the habitats.
-        features: columns; those that the model does not know are 0.
-        count: rows.
-
-    Assumes:
-        Nothing.
-
-    Source:
-        Own.
-    """
-    rows = np.zeros((count, len(features)))
-    chosen = np.arange(count) % len(model.names)
-    for column, (name, scale) in enumerate(zip(model.features, model.scales, strict=True)):
-        plain = model.centres[chosen, column] * scale.spread + scale.centre
-        rows[:, features.index(name)] = np.exp(plain) if scale.transform == "log" else plain
-    return rows
 
 
 def _scores(

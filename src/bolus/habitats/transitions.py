@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from bolus.core import LabelMap
 from bolus.habitats.model import HabitatMap, HabitatModel
-from bolus.habitats.noise import Assign, Lesion, VisitNoise, repeat_labels
+from bolus.habitats.noise import Lesion, VisitNoise, repeat_labels
 from bolus.habitats.track import OUTSIDE, Transition
 
 _REPEATS = 50
@@ -60,7 +60,6 @@ def transition_noise_ml(
     noises: tuple[VisitNoise, VisitNoise],
     *,
     model: HabitatModel,
-    assign: Assign,
     error_mm: float,
     surroundings: Float[np.ndarray, " features"] | None,
     confidence: float,
@@ -72,7 +71,6 @@ def transition_noise_ml(
         lesion: of the earlier visit, on the first grid.
         noises: of the earlier and the later visit.
         model: of the habitats.
-        assign: labels a table.
         error_mm: of the registration, root mean square.
         surroundings: see `repeat_labels`.
         confidence: share of the repeats, for each transition alone.
@@ -84,11 +82,9 @@ def transition_noise_ml(
     Source:
         Own; docs/science/habitat_change.md.
     """
-    one = repeat_labels(
-        lesion, noises[0], model=model, assign=assign, count=_REPEATS, random=random
-    )
+    one = repeat_labels(lesion, noises[0], model=model, count=_REPEATS, random=random)
     other = repeat_labels(
-        lesion, noises[1], model=model, assign=assign, count=_REPEATS, random=random,
+        lesion, noises[1], model=model, count=_REPEATS, random=random,
         surroundings=surroundings,
     )  # fmt: skip
     mask = lesion.table.mask

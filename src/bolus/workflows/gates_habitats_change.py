@@ -149,7 +149,7 @@ def follow(
         tracked = track_visits(scans, model, seed=profile.seed, own=own, std=std)
         truth = [habitat_volumes_ml(visit.glioma) for visit in (first, later)]
         yield Followed(
-            track=track_habitats(tracked, model, assign=assign_habitats, seed=seed),
+            track=track_habitats(tracked, model, seed=seed),
             true_ml=np.array([truth[1][name] - truth[0][name] for name in model.names]),
         )
 

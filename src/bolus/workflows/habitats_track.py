@@ -184,7 +184,6 @@ def _write(
     track = track_habitats(
         [item.tracked for item in followed],
         followed[0].model,
-        assign=assign_habitats,
         resamples=settings.resamples,
         seed=settings.seed,
     )

@@ -73,7 +73,7 @@ def visit(model, mask, values, session, *, seed, day=0, std=True, **settings) ->
 
 
 def tracked(model, *visits, **settings):
-    options = {"assign": assign_habitats, "seed": 1, "resamples": 60} | settings
+    options = {"seed": 1, "resamples": 60} | settings
     return track_habitats(visits, model, **options)
 
 
@@ -186,7 +186,7 @@ def test_voxels_finer_than_measured_do_not_narrow_the_noise(model, lesion):
         noise = measure_noise(found.table, reference_error=0.0, acquired_voxel_ml=acquired)
         start = Lesion.of(found.table, found.habitats)
         draws = repeat_volumes(
-            start, noise, model=model, assign=assign_habitats, count=80,
+            start, noise, model=model, count=80,
             random=np.random.default_rng(0),
         )  # fmt: skip
         spreads.append(draws.std(axis=0).sum())

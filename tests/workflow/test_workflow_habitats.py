@@ -98,6 +98,30 @@ def test_one_model_adapted_before_treatment_serves_all_visits_of_a_patient(done)
     assert models("02", "b") == treated == (followed[0], followed[0])
 
 
+def test_a_model_of_ones_own_finds_the_habitats_again(dataset, tmp_path, capsys):
+    root, out = copied(dataset, tmp_path)
+    model = tmp_path / "m"
+
+    for command in (
+        ("fit", str(root), str(out), "-o", str(model), "--habitats", "2"),
+        ("assign", str(root), str(out), "--model", str(model)),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["habitats", *command, "-q"])
+        assert not end.value.code
+    printed = re.search(r"hypovascular +[\d.]+ +([\d.]+) +([\d.]+)", capsys.readouterr().out)
+    assert [float(value) for value in printed.groups()] == pytest.approx([1.5, 1.2e-3], rel=0.05)
+    labels = io.read_labels(
+        out / "sub-02/ses-a/habitats/anat/sub-02_ses-a_space-dsc_seg-habitats_dseg.nii.gz"
+    )
+    for name, where in tiny_habitats.zones("a").items():
+        assert np.mean(labels.mask(name).values[where]) > 0.95
+    assert rows(tmp_path / "m/number.tsv") == []  # two patients are too few to say
+    used = {row["visit"] for row in rows(tmp_path / "m/visits.tsv")}
+    assert used == {f"sub-{s}_ses-{v}" for s in tiny_habitats.SUBJECTS for v in "ab"}
+    assert io.verify(tmp_path / "m") == ()
+
+
 def test_memberships_sum_to_one_in_the_lesion(done):
     folder = done[1] / "sub-01/ses-a/habitats/anat"
     parts = [io.read_image(path)[0] for path in sorted(folder.glob("*probseg.nii.gz"))]

@@ -13,27 +13,33 @@ if TYPE_CHECKING:
 
 def model(outcome: "FitOutcome", *, as_json: bool) -> None:
     """Print the centres of the habitats, who is in the model, and where it is."""
+    from bolus.habitats.clustering import centres_of
+
     found = outcome.model
+    centres = centres_of(found)
     values = {
         "model": str(outcome.path),
         "skipped": outcome.skipped,
         "patients": sorted(found.fitted_on),
         "left_out": dict(outcome.left_out),
+        "supported": outcome.supported,
         "centres": {
             name: dict(zip(found.features, centre.tolist(), strict=True))
-            for name, centre in zip(found.names, found.centres, strict=True)
+            for name, centre in zip(found.names, centres, strict=True)
         },
     }
     lines = ["Already complete: same inputs, settings and version.", ""] * outcome.skipped
     lines += [f"{'habitat':<16} {'share':>6}  " + "  ".join(f"{f:>9}" for f in found.features)]
     lines += [
         f"{name:<16} {weight:6.2f}  " + "  ".join(f"{value:9.3g}" for value in centre)
-        for name, weight, centre in zip(found.names, found.weights, found.centres, strict=True)
+        for name, weight, centre in zip(found.names, found.weights, centres, strict=True)
     ]
     lines += [f"{name:<24} left out: {why}" for name, why in outcome.left_out]
     lines += [
         "",
         f"Patients  {len(found.fitted_on)}{' (simulated)' if found.simulated else ''}",
+        f"Supported {outcome.supported or '-'} habitats by resampled patients"
+        + ("" if outcome.supported else ": too few to say"),
         RESEARCH_USE,
         f"Model     {outcome.path}",
     ]

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bolus import io
-from bolus.errors import BolusError, Code, ConfigError, FileError
+from bolus.errors import BolusError, Code, ConfigError, FileError, QuantityError
 from bolus.habitats import HabitatModel, VoxelTable
+from bolus.habitats.choose_k import choose_k
 from bolus.habitats.clustering import fit_habitats
 from bolus.habitats.cohort_table import split_cohort
 from bolus.io.habitat_model import read_habitat_model, write_habitat_model
+from bolus.io.tables import read_table
 from bolus.workflows.config import Config
 from bolus.workflows.exam import once
 from bolus.workflows.habitat_steps import (
@@ -23,6 +27,8 @@ from bolus.workflows.simulate import PLAN_NAME
 from bolus.workflows.visits import VisitFiles, find_patients, read_visit
 
 TABLE_NAME = "visits.tsv"
+NUMBER_NAME = "number.tsv"
+"""How many habitats the cohort supports, whatever was asked for; no rows if it is too small."""
 _NUMBERS = (2, 3)
 
 
@@ -61,11 +67,13 @@ class FitRequest:
 class FitOutcome:
     """Where the model is, what it is, and who is not in it and why.
 
-    `skipped` says that a complete one of the same inputs and settings was there.
+    `supported` is the number of habitats that patients of the cohort agree on, None if they are
+    too few to say. `skipped` says that a complete one of the same inputs and settings was there.
     """
 
     path: Path
     model: HabitatModel
+    supported: int | None
     left_out: tuple[tuple[str, str], ...]
     skipped: bool
 
@@ -103,7 +111,7 @@ def fit_cohort(request: FitRequest, config: Config, *, progress: Progress = sile
         )
 
     def work(output: io.OutputFolder) -> HabitatModel:
-        output.expect(io.Manifest(must={MODEL_NAME, TABLE_NAME}))
+        output.expect(io.Manifest(must={MODEL_NAME, TABLE_NAME, NUMBER_NAME}))
         tables = _tables(usable, features, config, left_out, progress)
         progress("Fitting", 0, 1)
         model = fit_habitats(
@@ -116,6 +124,7 @@ def fit_cohort(request: FitRequest, config: Config, *, progress: Progress = sile
         progress("Fitting", 1, 1)
         write_habitat_model(output.path(MODEL_NAME), model)
         output.write(TABLE_NAME, _listed(visits, tables, left_out))
+        output.write(NUMBER_NAME, _numbers(tables, seed=config.habitats.seed))
         return model
 
     outcome = once(
@@ -127,8 +136,36 @@ def fit_cohort(request: FitRequest, config: Config, *, progress: Progress = sile
     path = request.output / MODEL_NAME
     model = outcome.findings or read_habitat_model(path)
     return FitOutcome(
-        path=path, model=model, left_out=tuple(left_out), skipped=outcome.findings is None
+        path=path,
+        model=model,
+        supported=_supported(request.output / NUMBER_NAME),
+        left_out=tuple(left_out),
+        skipped=outcome.findings is None,
     )
+
+
+def _numbers(tables: Sequence[VoxelTable], *, seed: int) -> str:
+    """Return what speaks for each number of habitats; no rows where the cohort is too small."""
+    columns = ("habitats", "stability", "stability_sd", "bic_per_voxel", "supported")
+    try:
+        found = choose_k(tables, seed=seed)
+    except QuantityError:
+        return io.table_text(columns, [])
+    each = zip(found.candidates, found.stability, found.stability_spread, found.bic, strict=True)
+    rows = [
+        (k, float(mean) if np.isfinite(mean) else None, float(sd) if np.isfinite(mean) else None,
+         float(bic), k == found.k)
+        for k, mean, sd, bic in each
+    ]  # fmt: skip
+    return io.table_text(columns, rows)
+
+
+def _supported(path: Path) -> int | None:
+    """Return the number of habitats that a cohort supports, as its table says."""
+    columns, cells = read_table(path)
+    rows = [dict(zip(columns, row, strict=True)) for row in cells]
+    chosen = [int(row["habitats"]) for row in rows if row["supported"].lower() == "true"]
+    return chosen[0] if chosen else None
 
 
 def _drawn(visits: Sequence[VisitFiles], share: float, *, seed: int) -> list[VisitFiles]:

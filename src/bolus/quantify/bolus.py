@@ -210,7 +210,7 @@ def _dips(log: Curve, seconds: Curve, smallest: float) -> list[_Dip]:
 
 def _first_pass(log: Curve, seconds: Curve, noise: float, sample: Curves) -> _Dip:
     """Return the one first pass, or say what the series shows instead."""
-    refuse_shuffled(log)
+    refuse_shuffled(log, seconds)
     smallest = max(_SMALLEST_DROP, _NOISES * noise)
     dips = [dip for dip in _dips(log, seconds, smallest) if _shared(sample, dip) >= 0.6]
     depth = dips[0].depth if dips else 0.0

@@ -16,6 +16,8 @@ makes 2 of both, passage and spikes 10 and 2, two passages 4 of both, shuffled f
 _MEMORYLESS = 0.35
 """Correlation from frame to frame below which neighbours know nothing of each other."""
 _SMALLEST_RANGE = 0.03
+_SLOWEST_S = 4.0
+"""Frame spacing above which a passage makes no neighbours alike."""
 _LATE = 0.7
 """Share of the depth that is recovered where the sides of the passage are compared."""
 _CERTAIN = (-0.3, 1.5)
@@ -26,23 +28,25 @@ _ARTERIES_NEAR = 3
 """Frames beside the peak of the brain in which arteries have theirs."""
 
 
-def refuse_shuffled(log: Curve) -> None:
+def refuse_shuffled(log: Curve, seconds: Curve) -> None:
     """Stop where the brain mean goes up and down all the time, over a range that contrast has.
 
     Args:
         log: ln of the brain mean (t,).
+        seconds: its times (t,).
 
     Raises:
         TimingError: TIME_INVALID the frames are in no order.
 
     Assumes:
-        Contrast passes once or twice, over more than 3 % of the signal; less is not judged.
+        Contrast passes once or twice, over more than 3 % of the signal; less is not judged, nor
+        are frames so far apart that a passage falls into one or two.
 
     Source:
         Ours; measured behaviour and limits: docs/science/bolus_detection.md.
     """
     steady = log[_APPROACH:]
-    if len(steady) < 20:
+    if len(steady) < 20 or float(np.median(np.diff(seconds))) > _SLOWEST_S:
         return
     smooth = median_filter(steady, 3, mode="nearest")
     spread, plain = float(np.ptp(smooth)), float(np.ptp(steady))

@@ -24,6 +24,8 @@ from bolus.quantify.first_pass import CurveFeatures, curve_features, is_weak, sa
 
 _RECOVERY_S = 30.0
 """Length of the window after the first pass in which the recovered signal is averaged."""
+_ROUNDING_S = 1e-6
+"""A frame that ends the window exactly belongs to it, whatever the clock began with."""
 
 
 def descriptor_maps(
@@ -202,7 +204,8 @@ def recovery_map(series: PerfusionSeries, mask: Mask, bolus: BolusTiming) -> Par
     """
     seconds = series.require(SIGNAL).time.seconds
     start = bolus.first_pass_end
-    stop = int(np.searchsorted(seconds, seconds[min(start, len(seconds) - 1)] + _RECOVERY_S)) + 1
+    last_s = seconds[min(start, len(seconds) - 1)] + _RECOVERY_S - _ROUNDING_S
+    stop = int(np.searchsorted(seconds, last_s)) + 1
     stop = min(stop, len(seconds))
     if stop - start < 2:
         raise TimingError(

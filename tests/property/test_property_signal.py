@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bolus.core import SIGNAL, Acquisition, Grid, Mask, PerfusionSeries, Provenance, TimeAxis

@@ -210,7 +210,8 @@ def _table(table: ErrorTable) -> dict[str, object]:
         )
         last = row.object
     heads = [_unit_kept(column) for column in table.columns]
-    return {"title": table.title, "text": table.text, "columns": heads, "rows": rows}
+    words = {"title": table.title, "text": table.text, "what": table.what}
+    return {**words, "columns": heads, "rows": rows}
 
 
 def _unit_kept(text: str) -> str:

@@ -74,7 +74,8 @@ class ErrorRow:
 class ErrorTable:
     """Errors of methods on objects: found minus true, in percent of the truth; NaN for none.
 
-    `absolute` names the columns that hold sizes of errors, without a sign.
+    `absolute` names the columns that hold sizes of errors, without a sign. `what` says what the
+    numbers are where they are something else.
     """
 
     title: str
@@ -82,6 +83,7 @@ class ErrorTable:
     columns: tuple[str, ...]
     rows: tuple[ErrorRow, ...]
     absolute: tuple[str, ...] = ()
+    what: str = "error in % of the truth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,8 @@ def accuracy_part(request: GateRequest) -> Part:
         tables=(
             ErrorTable(
                 title="Adjusted Rand index less 1",
-                text="In points of 0.01: 0 is full agreement, -100 what chance gives.",
+                text="0 is full agreement, -100 what chance gives.",
+                what="in points of 0.01",
                 columns=tuple(SCENARIOS),
                 rows=tuple(
                     ErrorRow(object=f"{PATIENTS} patients", method=name, errors=tuple(row))

@@ -237,6 +237,7 @@ def _limit_table(ways: dict[str, list[Followed]], model: HabitatModel) -> ErrorT
         columns=model.names,
         absolute=model.names,
         rows=tuple(rows),
+        what="change that noise alone stays below",
     )
 
 
@@ -254,7 +255,7 @@ def _power_table(found: list[Followed], model: HabitatModel) -> ErrorTable:
         name = f"{low:g} to {high:g} mL" if np.isfinite(high) else f"{low:g} mL and more"
         rows.append(ErrorRow(object=name, method=f"{counts} patients", errors=tuple(shares)))
     return ErrorTable(
-        title="Changes that are found [%]",
+        title="Changes that are found",
         text=(
             "Share of the true changes between the first two visits of simulated courses that are "
             "beyond the printed limit, by the size of the true change."
@@ -262,6 +263,7 @@ def _power_table(found: list[Followed], model: HabitatModel) -> ErrorTable:
         columns=model.names,
         absolute=model.names,
         rows=tuple(rows),
+        what="% of true changes",
     )
 
 

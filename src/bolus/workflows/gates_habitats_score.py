@@ -172,7 +172,7 @@ def score_part(found: Measured) -> Part:
             ),
             *_null_gates(permuted, "C", what=what, method=_SCORE),
         ),
-        tables=(_fates_table(found.fates, what),),
+        tables=(_fates_table(found.fates),),
     )
 
 
@@ -289,7 +289,7 @@ def _fate(study: SimulatedStudy, number: int) -> list[float]:
     return [risks[1] - risks[0], *found]
 
 
-def _fates_table(fates: np.ndarray, what: str) -> ErrorTable:
+def _fates_table(fates: np.ndarray) -> ErrorTable:
     """Tabulate, over fates, the error of the hazard ratio and how often the interval missed it."""
     truth = np.log(list(true_ratios().values()))
     rows = []
@@ -298,7 +298,7 @@ def _fates_table(fates: np.ndarray, what: str) -> ErrorTable:
         for n in range(len(truth)):
             found, held = fates[:, first + 2 * n], fates[:, first + 2 * n + 1]
             errors += [100 * float(np.expm1(found.mean() - truth[n])), 100 * float(1 - held.mean())]
-        rows.append(ErrorRow(object=what, method=method, errors=tuple(errors)))
+        rows.append(ErrorRow(object="simulated cohort", method=method, errors=tuple(errors)))
     columns = tuple(
         f"{name}, {word}" for name in CELLULAR for word in ("hazard ratio", "intervals that miss")
     )

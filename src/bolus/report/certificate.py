@@ -67,10 +67,11 @@ def _error_records(table: ErrorTable) -> list[dict[str, object]]:
     return [
         {
             "table": table.title,
+            "what": table.what,
             "object": row.object,
             "method": row.method,
             "column": column,
-            "error_percent": _finite(error),
+            "value": _finite(error),
         }
         for row in table.rows
         for column, error in zip(table.columns, row.errors, strict=True)

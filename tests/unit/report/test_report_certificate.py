@@ -181,5 +181,5 @@ def test_the_record_holds_every_gate_and_every_error_and_is_strict_json():
     assert read["gates"][1]["value"] is None
     assert read["counts"] == {"passed": 1, "failed": 1, "not run": 0}
     assert read["passed"] is False
-    assert [e["error_percent"] for e in read["errors"]] == [-20.04, 30.0, None, 2.0]
+    assert [e["value"] for e in read["errors"]] == [-20.04, 30.0, None, 2.0]
     assert read["use"] == RESEARCH_USE

@@ -24,7 +24,7 @@ import numpy as np
 from importlib import import_module
 points = np.load(sys.argv[1])
 done = {}
-root = "habit.core.habitat_analysis.clustering"
+root = "habit.compat.engines.habitat_analysis.clustering"
 for name, module, kind in (
     ("k-means", "kmeans_clustering", "KMeansClustering"),
     ("mixture", "gmm_clustering", "GMMClustering"),
@@ -140,11 +140,36 @@ def main():
                 chosen_s, chosen = timed(lambda tables=tables: choose_k(tables, seed=1))
                 print(json.dumps({"choose_k_cpu_s": round(chosen_s, 2), "k": chosen.k}), flush=True)
                 for python in sys.argv[1:]:
-                    found = habit(python, points)
-                    for name, one in found.items():
-                        if name != "error":
-                            one["ari"] = round(adjusted_rand(np.array(one.pop("labels")), truth), 3)
-                    print(json.dumps({"habit": found}), flush=True)
+                    print(json.dumps({"habit": marked(habit(python, points), truth)}), flush=True)
+        for python in sys.argv[1:]:
+            for name, (points, truth) in raw_scenarios():
+                found = marked(habit(python, points), truth)
+                print(json.dumps({"scenario": name, "habit": found}), flush=True)
+
+
+def marked(found, truth):
+    """Return the agreement of labels with the truth in their place."""
+    from bolus.habitats import adjusted_rand
+
+    for name, one in found.items():
+        if name != "error":
+            one["ari"] = round(adjusted_rand(np.array(one.pop("labels")), truth), 3)
+    return found
+
+
+def raw_scenarios():
+    """Yield raw CBV and ADC of the certificate's lesions, scaled to their range, and the truth."""
+    from bolus.simulate.habitat_phantom import simulate_habitat_phantom
+    from bolus.workflows.gates_habitats_accuracy import SCENARIOS
+
+    for name, (gain, unequal, _) in SCENARIOS.items():
+        lesions = simulate_habitat_phantom(PATIENTS, seed=1, gain=gain, unequal=unequal)
+        raw = np.concatenate([
+            np.stack([one.maps[key].values[one.lesion.values] for key in ("rcbv", "adc")], axis=1)
+            for one in lesions
+        ])  # fmt: skip
+        truth = np.concatenate([one.truth.values[one.lesion.values] for one in lesions])
+        yield name, ((raw - raw.min(axis=0)) / np.ptp(raw, axis=0), truth)
 
 
 if __name__ == "__main__":

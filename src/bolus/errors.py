@@ -91,6 +91,11 @@ class Code(Enum):
     REGISTRATION_FAILED = (8005, "two visits could not be brought together")
     VISITS_TOO_FEW = (8006, "a patient has too few visits that can be used")
     OUTCOMES_TOO_FEW = (8007, "too few patients or events for an analysis")
+    WEIGHTS_INVALID = (8008, "the weights of a network are damaged or do not fit their card")
+    PROTOCOL_OUTSIDE = (8009, "an acquisition is outside the range a network was trained for")
+    TEST_LOCKED = (8010, "a test set was looked at before, or is not the one that was locked")
+    TRAINING_MISMATCH = (8011, "a training cannot go on from what an earlier run left")
+    NOT_TRUSTED = (8012, "a network does not pass the checks that its use needs")
     INTERNAL = (9001, "a bug in bolus")
 
     def __init__(self, number: int, meaning: str) -> None:

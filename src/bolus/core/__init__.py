@@ -12,7 +12,9 @@ from bolus.core.arrays import (
 )
 from bolus.core.cohort import SessionKey
 from bolus.core.curves import ArterialInput
+from bolus.core.exam_curves import CURVE_REGIONS, CurveCohort, CurveExam
 from bolus.core.geometry import Grid
+from bolus.core.learned import ModelCard, ProtocolRange, Split, Weights, split_subjects
 from bolus.core.maps import FitStatus, MapSet, ParameterMap
 from bolus.core.provenance import Provenance, Step
 from bolus.core.quantities import (
@@ -30,6 +32,7 @@ from bolus.core.timing import Acquisition, Assumed, TimeAxis
 
 __all__ = [
     "CONCENTRATION",
+    "CURVE_REGIONS",
     "DELTA_R2S",
     "NOT_LISTED",
     "QUANTITIES",
@@ -39,6 +42,8 @@ __all__ = [
     "ArterialInput",
     "Assumed",
     "Curve",
+    "CurveCohort",
+    "CurveExam",
     "Curves",
     "FitStatus",
     "Grid",
@@ -46,16 +51,21 @@ __all__ = [
     "MapSet",
     "Mask",
     "MaskVolume",
+    "ModelCard",
     "ParameterMap",
     "PerfusionSeries",
+    "ProtocolRange",
     "Provenance",
     "Quantity",
     "SessionKey",
+    "Split",
     "Step",
     "TimeAxis",
     "Volume",
+    "Weights",
     "read_only",
     "sparse_copy",
     "sparse_zeros",
+    "split_subjects",
     "stream",
 ]

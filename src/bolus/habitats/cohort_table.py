@@ -7,8 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bolus.core.randomness import stream
-from bolus.errors import Code, LeakageError, MetadataError
+from bolus.errors import Code, MetadataError
 from bolus.habitats.model import HabitatMap
 from bolus.habitats.table import VoxelTable
 from bolus.survival import SurvivalTarget, landmark
@@ -17,7 +16,6 @@ BURDEN_NCBV = 1.75
 """Voxels above this count as tumour in the fractional tumour burden."""
 LOW_BURDEN_NCBV = 1.0
 """The lower of the two published limits: voxels below it count as treatment effect."""
-PARTS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,83 +172,6 @@ class HabitatCohort:
         days = np.array([row.landmark_day for row in kept.rows])
         target, at_risk = landmark(whole, days, clock="origin")
         return kept.select(at_risk), target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CohortSplit:
-    """Who trains, who chooses, and who is kept for one last look.
-
-    Raises:
-        LeakageError: a subject is in two parts.
-    """
-
-    training: frozenset[str]
-    validation: frozenset[str]
-    test: frozenset[str]
-
-    def __post_init__(self) -> None:
-        parts = (self.training, self.validation, self.test)
-        twice = sum(map(len, parts)) - len(frozenset().union(*parts))
-        if twice:
-            raise LeakageError(
-                Code.SPLIT_LEAKS,
-                f"{twice} subjects are in more than one of {', '.join(PARTS)}",
-                mend="put every subject into one part",
-            )
-
-    @property
-    def development(self) -> frozenset[str]:
-        """Training and validation together."""
-        return self.training | self.validation
-
-
-def split_cohort(
-    subjects: Sequence[str],
-    *,
-    seed: int,
-    validation: float = 0.15,
-    test: float = 0.4,
-    strata: Sequence[str] | None = None,
-) -> CohortSplit:
-    """Deal subjects to training, validation and test at random.
-
-    Args:
-        subjects: each once.
-        seed: decides who goes where.
-        validation: share of all.
-        test: share of all.
-        strata: a label per subject, such as the scanner; each stratum is split in these shares.
-
-    Raises:
-        MetadataError: the shares leave nothing to train on, or strata do not fit.
-
-    Assumes:
-        Subjects are independent; a family or centre that must stay together is one subject.
-
-    Source:
-        Set by us.
-
-    Example:
-        >>> split = split_cohort([f"{n:02d}" for n in range(20)], seed=1)
-        >>> len(split.training), len(split.validation), len(split.test)
-        (9, 3, 8)
-    """
-    labels = list(strata) if strata is not None else [""] * len(subjects)
-    if not 0 <= validation + test < 1 or len(labels) != len(subjects):
-        raise MetadataError(
-            Code.ARGUMENT_INVALID,
-            f"shares {validation:g} and {test:g}, {len(labels)} strata of {len(subjects)} subjects",
-            mend="give shares that sum to less than 1, and one stratum per subject",
-        )
-    parts: dict[str, set[str]] = {name: set() for name in PARTS}
-    for label in sorted(set(labels)):
-        own = [s for s, of in zip(subjects, labels, strict=True) if of == label]
-        order = stream(seed, "habitats", "split", label).permutation(len(own))
-        ends = np.cumsum([round(test * len(own)), round(validation * len(own))])
-        for place, n in enumerate(order):
-            name = "test" if place < ends[0] else "validation" if place < ends[1] else "training"
-            parts[name].add(own[n])
-    return CohortSplit(**{name: frozenset(parts[name]) for name in PARTS})
 
 
 def blood_measures(ncbv: Float[np.ndarray, " voxels"]) -> BloodMeasures:

@@ -7,9 +7,10 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from bolus.core.learned import Split
 from bolus.core.randomness import stream
 from bolus.errors import Code, LeakageError, MetadataError
-from bolus.habitats.cohort_table import SMALL_ML, CohortSplit, HabitatCohort, HabitatRow
+from bolus.habitats.cohort_table import SMALL_ML, HabitatCohort, HabitatRow
 
 _STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Inverse weights of the ridge penalty that validation patients choose from."""
@@ -142,7 +143,7 @@ def rival_measures(rows: tuple[HabitatRow, ...]) -> dict[str, Float[np.ndarray, 
     }
 
 
-def fit_recurrence(cohort: HabitatCohort, split: CohortSplit, *, seed: int) -> RecurrenceModel:
+def fit_recurrence(cohort: HabitatCohort, split: Split, *, seed: int) -> RecurrenceModel:
     """Fit the classifier on training and validation patients; the test part is not touched.
 
     Features and strength of ridge are those of the smallest log loss on validation patients when

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from bolus.core.learned import Split
 from bolus.core.randomness import stream
 from bolus.habitats.analyses import (
     AucComparison,
@@ -15,7 +16,7 @@ from bolus.habitats.analyses import (
     RecurrenceAnalysis,
     RocRow,
 )
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.recurrence import RecurrenceModel, fit_recurrence, rival_measures
 from bolus.habitats.track import Interval
 from bolus.metrics import auc_with_interval, brier, calibration_slope, delong_test, net_benefit
@@ -31,7 +32,7 @@ Scores = Float[np.ndarray, " patients"]
 
 
 def analyse_recurrence(
-    cohort: HabitatCohort, split: CohortSplit, *, seed: int, permutations: int = 200
+    cohort: HabitatCohort, split: Split, *, seed: int, permutations: int = 200
 ) -> RecurrenceAnalysis:
     """Fit the classifier, look at it once in the test part, and compare it by DeLong's test.
 
@@ -80,7 +81,7 @@ def analyse_recurrence(
 
 
 def permuted_recurrence(
-    cohort: HabitatCohort, split: CohortSplit, *, runs: int, seed: int
+    cohort: HabitatCohort, split: Split, *, runs: int, seed: int
 ) -> PermutedControl:
     """Go the whole way with exchanged labels: choice, fit, calibration, test; again and again.
 
@@ -138,7 +139,7 @@ def exchanged(cohort: HabitatCohort, *, seed: int) -> HabitatCohort:
     return HabitatCohort(rows, cohort.left_out)
 
 
-def _counts(cohort: HabitatCohort, split: CohortSplit) -> tuple[PartCount, ...]:
+def _counts(cohort: HabitatCohort, split: Split) -> tuple[PartCount, ...]:
     rows = []
     for name in ("training", "validation", "test"):
         part = cohort.part(getattr(split, name))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
+from bolus.core.learned import Split
 from bolus.habitats.analyses import (
     CalibrationCurve,
     ConcordanceRow,
@@ -15,7 +16,7 @@ from bolus.habitats.analyses import (
     SurvivalStratum,
     TimeAucRow,
 )
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.survival_study import SurvivalStudy, fit_survival, permuted_survival
 from bolus.habitats.track import Interval
 from bolus.survival import (
@@ -45,7 +46,7 @@ Risks = dict[str, Float[np.ndarray, " patients"]]
 
 def analyse_survival(
     cohort: HabitatCohort,
-    split: CohortSplit,
+    split: Split,
     *,
     seed: int,
     outcome: str = "progression",

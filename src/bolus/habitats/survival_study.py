@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from bolus.core.learned import Split
 from bolus.core.randomness import stream
 from bolus.habitats.analyses import PermutedControl
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.rule import HabitatRule, given_rule, learn_rule, trend_statistic
 from bolus.habitats.score import HabitatScore, choose_limits, fit_score
 from bolus.survival import SurvivalTarget, harrell_c
@@ -25,7 +26,7 @@ class SurvivalStudy:
 
     cohort: HabitatCohort
     target: SurvivalTarget
-    split: CohortSplit
+    split: Split
     outcome: str
     rule: HabitatRule
     score: HabitatScore
@@ -39,7 +40,7 @@ class SurvivalStudy:
 
 def fit_survival(
     cohort: HabitatCohort,
-    split: CohortSplit,
+    split: Split,
     *,
     outcome: str = "progression",
     limits_ml: Mapping[str, float] | None = None,

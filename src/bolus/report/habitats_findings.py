@@ -8,8 +8,9 @@ import numpy as np
 
 from bolus.core import LabelMap, Mask, ParameterMap, Provenance, SessionKey
 from bolus.core.arrays import Volume
+from bolus.core.learned import Split
 from bolus.habitats.analyses import RecurrenceAnalysis, SurvivalAnalysis
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.model import HabitatModel
 from bolus.habitats.track import HabitatTrack, Interval
 
@@ -121,7 +122,7 @@ class HabitatCohortFindings:
     version: str
     created: str
     cohort: HabitatCohort
-    split: CohortSplit
+    split: Split
     survival: SurvivalAnalysis | None
     recurrence: RecurrenceAnalysis | None
     provenance: Provenance

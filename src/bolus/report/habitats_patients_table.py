@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort, HabitatRow
+from bolus.core.learned import Split
+from bolus.habitats.cohort_table import HabitatCohort, HabitatRow
 from bolus.report.tables import WideTable
 from bolus.report.wording import ABSENT, number
 
@@ -40,7 +41,7 @@ def is_yes_or_no(name: str) -> bool:
     return name.startswith(("mgmt_", "extent_"))
 
 
-def patients_table(cohort: HabitatCohort, split: CohortSplit) -> WideTable:
+def patients_table(cohort: HabitatCohort, split: Split) -> WideTable:
     """Return numbers of patients and medians with quartiles, for all and for every part.
 
     Args:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bolus.core.learned import Split, split_subjects
 from bolus.errors import Code, LeakageError, MetadataError
 from bolus.habitats.analyses import RecurrenceAnalysis, SurvivalAnalysis
-from bolus.habitats.cohort_table import CohortSplit, split_cohort
 from bolus.habitats.patient_score import FrozenScore, freeze_score
 from bolus.habitats.recurrence_analysis import analyse_recurrence
 from bolus.habitats.survival_analysis import analyse_survival
@@ -25,7 +25,7 @@ class CohortScore:
     """The analyses; None where `not_done` says why there is none."""
 
     gathered: Gathered
-    split: CohortSplit
+    split: Split
     survival: SurvivalAnalysis | None
     frozen: FrozenScore | None
     recurrence: RecurrenceAnalysis | None
@@ -34,7 +34,7 @@ class CohortScore:
 
 def analyse(
     gathered: Gathered,
-    split: CohortSplit,
+    split: Split,
     outcome: str,
     config: Config,
     progress: Progress = silent,
@@ -87,7 +87,7 @@ def analyse(
     )  # fmt: skip
 
 
-def _require_parts(split: CohortSplit) -> None:
+def _require_parts(split: Split) -> None:
     parts = (split.training, split.validation, split.test)
     if min(map(len, parts)) < _FEWEST_OF_A_PART:
         raise MetadataError(
@@ -99,7 +99,7 @@ def _require_parts(split: CohortSplit) -> None:
         )
 
 
-def _frozen(gathered: Gathered, split: CohortSplit, found: SurvivalAnalysis) -> FrozenScore:
+def _frozen(gathered: Gathered, split: Split, found: SurvivalAnalysis) -> FrozenScore:
     """Return rule and score for a further patient, as they were chosen and fitted."""
     study = fit_survival(
         gathered.cohort, split, outcome=found.outcome, limits_ml=found.limits_ml,
@@ -110,7 +110,7 @@ def _frozen(gathered: Gathered, split: CohortSplit, found: SurvivalAnalysis) -> 
     )
 
 
-def split_of(gathered: Gathered, *, seed: int) -> CohortSplit:
+def split_of(gathered: Gathered, *, seed: int) -> Split:
     """Deal patients to training, validation and test; whom the habitats were fitted on trains.
 
     Args:
@@ -132,11 +132,11 @@ def split_of(gathered: Gathered, *, seed: int) -> CohortSplit:
             "or use the model that comes with bolus",
         )
     share = 0.4 * len(rows) / len(fresh) if used else 0.4
-    found = split_cohort(
+    found = split_subjects(
         [row.subject for row in fresh],
         seed=seed,
         test=min(share, 0.8),
         validation=0.15,
         strata=[row.scanner for row in fresh],
     )
-    return CohortSplit(training=found.training | used, validation=found.validation, test=found.test)
+    return Split(training=found.training | used, validation=found.validation, test=found.test)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from bolus import io
+from bolus.core.learned import split_subjects
 from bolus.errors import BolusError, Code, ConfigError, FileError, QuantityError
 from bolus.habitats import HabitatModel, VoxelTable
 from bolus.habitats.choose_k import choose_k
 from bolus.habitats.clustering import fit_habitats
-from bolus.habitats.cohort_table import split_cohort
 from bolus.io.habitat_model import read_habitat_model, write_habitat_model
 from bolus.io.tables import read_table
 from bolus.workflows.config import Config
@@ -173,7 +173,7 @@ def _drawn(visits: Sequence[VisitFiles], share: float, *, seed: int) -> list[Vis
     if share >= 1:
         return list(visits)
     subjects = sorted({visit.key.subject for visit in visits})
-    kept = split_cohort(subjects, seed=seed, validation=0.0, test=1 - share).training
+    kept = split_subjects(subjects, seed=seed, validation=0.0, test=1 - share).training
     return [visit for visit in visits if visit.key.subject in kept]
 
 

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 
 from bolus import io
+from bolus.core.learned import Split
 from bolus.habitats import Interval
 from bolus.habitats.analyses import RecurrenceAnalysis, SurvivalAnalysis
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.io.tables import Cell
 from bolus.workflows.habitats_analyse import CohortScore
 from bolus.workflows.habitats_gather import OUTCOMES
@@ -32,7 +33,7 @@ def score_tables(found: CohortScore) -> dict[str, str]:
     return tables
 
 
-def _patients(cohort: HabitatCohort, split: CohortSplit) -> str:
+def _patients(cohort: HabitatCohort, split: Split) -> str:
     names = cohort.habitats
     clinical = sorted({name for row in cohort.rows for name in row.clinical})
     columns = (

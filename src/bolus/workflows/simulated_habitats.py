@@ -10,13 +10,13 @@ from bolus.errors import BolusError
 from bolus.habitats import HabitatModel, VoxelTable
 from bolus.habitats.clustering import adapt_habitats, assign_habitats, fit_habitats
 from bolus.habitats.cohort_table import (
-    CohortSplit,
     Followed,
     HabitatCohort,
     HabitatRow,
+    Split,
     clinical_numbers,
     habitat_row,
-    split_cohort,
+    split_subjects,
 )
 from bolus.simulate.habitat_cohort import HabitatPatient, LesionVisit, scan_before_treatment
 from bolus.simulate.outcomes import Outcome
@@ -35,7 +35,7 @@ class SimulatedStudy:
 
     measured: HabitatCohort
     truth: HabitatCohort
-    split: CohortSplit
+    split: Split
     model: HabitatModel
     patients: tuple[HabitatPatient, ...]
 
@@ -72,7 +72,7 @@ def study_of(patients: Sequence[HabitatPatient], *, seed: int) -> SimulatedStudy
         QuantityError: no habitats can be fitted.
     """
     came = [patient for patient in patients if len(patient.visits) > 1]
-    split = split_cohort(
+    split = split_subjects(
         [patient.profile.subject for patient in came],
         seed=seed,
         strata=[patient.visits[0].scanner for patient in came],

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from habitat_rows import habitat_rows
 
+from bolus.core.learned import split_subjects
 from bolus.errors import Code, LeakageError, MetadataError
-from bolus.habitats.cohort_table import HabitatCohort, blood_measures, split_cohort
+from bolus.habitats.cohort_table import HabitatCohort, blood_measures
 from bolus.habitats.recurrence import FEATURE_SETS, fit_recurrence, habitat_features
 from bolus.habitats.recurrence_analysis import analyse_recurrence, permuted_recurrence
 
@@ -19,7 +20,7 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def split(cohort):
-    return split_cohort(cohort.subjects, seed=1)
+    return split_subjects(cohort.subjects, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from habitat_rows import LIMITS_ML, RATIO_PER_ML, habitat_rows
 
+from bolus.core.learned import Split, split_subjects
 from bolus.errors import Code, LeakageError, MetadataError
-from bolus.habitats.cohort_table import CohortSplit, HabitatCohort, split_cohort
+from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.rule import given_rule, learn_rule, trend_statistic
 from bolus.habitats.score import choose_limits, fit_score
 from bolus.habitats.survival_analysis import analyse_survival
@@ -22,7 +23,7 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def split(cohort):
-    return split_cohort(cohort.subjects, seed=1, strata=[r.scanner for r in cohort.rows])
+    return split_subjects(cohort.subjects, seed=1, strata=[r.scanner for r in cohort.rows])
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +155,7 @@ def test_the_trend_of_two_groups_is_the_log_rank_test():
 
 def test_a_subject_in_two_parts_is_refused():
     with pytest.raises(LeakageError) as caught:
-        CohortSplit(
-            training=frozenset({"01"}), validation=frozenset({"02"}), test=frozenset({"01"})
-        )
+        Split(training=frozenset({"01"}), validation=frozenset({"02"}), test=frozenset({"01"}))
     assert caught.value.code is Code.SPLIT_LEAKS
 
 

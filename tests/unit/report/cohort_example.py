@@ -20,10 +20,10 @@ from bolus.habitats.analyses import (
 )
 from bolus.habitats.cohort_table import (
     BloodMeasures,
-    CohortSplit,
     Followed,
     HabitatCohort,
     HabitatRow,
+    Split,
 )
 from bolus.report.habitats_findings import HabitatCohortFindings
 
@@ -41,7 +41,7 @@ def cohort_findings() -> HabitatCohortFindings:
         version="0.0.0",
         created="2026-11-23 01:00 UTC",
         cohort=HabitatCohort(rows, (("p90", "one visit only"), ("p91", "one visit only"))),
-        split=CohortSplit(
+        split=Split(
             training=frozenset(names[:18]),
             validation=frozenset(names[18:24]),
             test=frozenset(names[24:]),

@@ -1,0 +1,369 @@
+"""The one training loop: what all networks of this package are trained with.
+
+Lightning turns the crank. What is ours is that everything random of a step is a function of seed,
+epoch and step, so that a training that was killed goes on as if nothing had been.
+"""
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch import Tensor, nn
+
+from bolus.errors import Code, InputError, MetadataError
+from bolus.nets.batches import (
+    Batches,
+    Tensors,
+    digest_of,
+    generator,
+    key_of,
+    require_tensors,
+    seed_layers,
+    seeded,
+)
+from bolus.nets.machine import Machine, interruptible, one_thread_count
+from bolus.nets.schedules import SCHEDULES
+
+CHECKPOINT = "last.ckpt"
+"""The file below the folder of a training from which it goes on."""
+_WATCHED = "validation_loss"
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is learned: a network and its losses.
+
+    Both losses return "loss", a scalar, and any other scalars that are worth a column in the
+    learning curves. `training_loss` draws only from `random`. A task may also have
+    `after_epoch(epoch, random)`, called before validation: restarting dead codes is such a thing.
+    """
+
+    network: nn.Module
+
+    def training_loss(self, batch: Tensors, random: torch.Generator) -> Mapping[str, Tensor]:
+        """Return the loss that gradients are taken of."""
+        ...
+
+    def validation_loss(self, batch: Tensors) -> Mapping[str, Tensor]:
+        """Return the loss that the best epoch is chosen by."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How long and how fast a network learns.
+
+    `warm_up` is the share of all steps in which the learning rate rises from 0; then it follows
+    `schedule`, of `schedules.SCHEDULES`. `patience` is the number of epochs without a better
+    validation loss after which training stops. `ema_decay` averages the weights over steps; the
+    average is what is validated and returned; 0 turns it off. `clip` limits the norm of the
+    gradient, 0 turns it off. `precision` is Lightning's: "32-true", "bf16-mixed", "16-mixed".
+
+    Raises:
+        MetadataError: a number is out of range, or the schedule is not known.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    weight_decay: float = 0.0
+    warm_up: float = 0.05
+    schedule: str = "cosine"
+    patience: int = 10
+    ema_decay: float = 0.99
+    clip: float = 1.0
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        counts = min(self.epochs, self.batch_size, self.patience) >= 1
+        rates = self.learning_rate > 0 and min(self.weight_decay, self.clip) >= 0
+        shares = 0 <= self.warm_up < 1 and 0 <= self.ema_decay < 1
+        if not (counts and rates and shares and self.schedule in SCHEDULES):
+            raise MetadataError(
+                Code.ARGUMENT_INVALID,
+                f"settings of a training that cannot be: {asdict(self)}",
+                mend="give positive counts and rates, shares from 0 to below 1, and a schedule of "
+                + ", ".join(SCHEDULES),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRow:
+    """One epoch: mean losses by name ("training_loss", "validation_loss", ...), and its time."""
+
+    epoch: int
+    learning_rate: float
+    losses: Mapping[str, float]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A trained network, the averaged weights of its best epoch, and how it got there."""
+
+    network: nn.Module
+    history: tuple[EpochRow, ...]
+    best_epoch: int
+    seconds: float
+    device: str
+
+
+def train(
+    task: Task,
+    training: Tensors,
+    validation: Tensors,
+    *,
+    settings: TrainSettings,
+    machine: Machine | None = None,
+    folder: Path | None = None,
+    on_epoch: Callable[[EpochRow], None] | None = None,
+) -> Trained:
+    """Train a network; go on where an earlier run in the same folder was stopped.
+
+    Args:
+        task: what is learned. Its network is changed, and is the one that comes back.
+        training: examples, equal first dimensions, in memory.
+        validation: other examples, of other subjects; they decide which epoch is kept.
+        settings: how.
+        machine: where; None is `Machine()`.
+        folder: of checkpoints; None keeps none.
+        on_epoch: told about every epoch that was run, not about those of an earlier run.
+
+    Returns:
+        The network with the averaged weights of the epoch of the least validation loss.
+
+    Raises:
+        QuantityError: examples are missing or not finite.
+        InputError: what lies in the folder is of other settings or data.
+        KeyboardInterrupt: it was stopped; the last complete epoch is in the folder.
+
+    Assumes:
+        Subjects of training and validation are disjoint (`core.Split` sees to it). One thread
+        count and one kind of device give the same bytes again; another may not.
+
+    Source:
+        Averaging of weights: Polyak and Juditsky, SIAM J Control Optim 1992;30:838.
+    """
+    require_tensors(training, what="training")
+    require_tensors(validation, what="validation")
+    chosen = machine or Machine()
+    digest = key_of(0, json.dumps(asdict(settings), sort_keys=True), digest_of(training, validation))
+    learner = _Learner(task, settings, digest=digest)
+    keeper = _Keeper(on_epoch)
+    last = folder / CHECKPOINT if folder is not None else None
+    started = time.monotonic()
+    going_on = folder is not None and (folder / CHECKPOINT).is_file()
+    with _quiet(), one_thread_count(chosen.threads), seeded(settings.seed, "training"):
+        trainer = _trainer(chosen, settings, folder, _callbacks(keeper, settings, folder))
+        batches = Batches(
+            training, size=settings.batch_size, seed=settings.seed,
+            epoch=lambda: trainer.current_epoch,
+        )  # fmt: skip
+        held_out = Batches(validation, size=8 * settings.batch_size, seed=None, epoch=lambda: 0)
+        with interruptible():
+            trainer.fit(
+                learner,
+                batches,
+                held_out,
+                ckpt_path=folder / CHECKPOINT if folder is not None and going_on else None,
+                weights_only=True,
+            )
+    task.network.load_state_dict(keeper.best)
+    task.network.cpu().eval()
+    return Trained(
+        network=task.network,
+        history=tuple(keeper.rows),
+        best_epoch=keeper.best_epoch,
+        seconds=time.monotonic() - started,
+        device=str(trainer.strategy.root_device),
+    )
+
+
+def _trainer(
+    machine: Machine, settings: TrainSettings, folder: Path | None, callbacks: list[Callback]
+) -> Trainer:
+    """Return Lightning's trainer with everything off that writes, prints or asks the cluster."""
+    return Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        precision=settings.precision,  # type: ignore[arg-type] # a literal, checked there
+        plugins=[LightningEnvironment()],
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.clip or None,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=folder is not None,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _callbacks(keeper: "_Keeper", settings: TrainSettings, folder: Path | None) -> list[Callback]:
+    """Return what watches the loop. The keeper comes first: it sees the averaged weights."""
+    found: list[Callback] = [keeper]
+    if settings.ema_decay:
+        found.append(EMAWeightAveraging(decay=settings.ema_decay))
+    found.append(EarlyStopping(_WATCHED, patience=settings.patience, check_on_train_epoch_end=True))
+    if folder is not None:
+        name = CHECKPOINT.removesuffix(".ckpt")
+        found.append(
+            ModelCheckpoint(
+                folder, name, save_on_train_epoch_end=True, enable_version_counter=False
+            )
+        )
+    return found
+
+
+class _Learner(LightningModule):
+    """A task as Lightning wants it."""
+
+    def __init__(self, task: Task, settings: TrainSettings, *, digest: int) -> None:
+        super().__init__()
+        self.task, self.network = task, task.network
+        self.settings, self.digest = settings, digest
+        self.sums: dict[str, list[tuple[Tensor, int]]] = {}
+
+    def training_step(self, batch: Tensors, number: int) -> Tensor:
+        """Return the loss of a batch; layers that draw, draw from the step's own seed."""
+        where = (self.settings.seed, "step", self.current_epoch, number)
+        seed_layers(key_of(*where, "layers"), self.device)
+        losses = self.task.training_loss(batch, generator(*where, device=str(self.device)))
+        self._note("training", losses, len(batch[0]))
+        return losses["loss"]
+
+    def validation_step(self, batch: Tensors, number: int) -> None:  # noqa: ARG002 - Lightning's
+        """Note the losses of a batch."""
+        losses = self.task.validation_loss(batch)
+        self._note("validation", losses, len(batch[0]))
+        self.log(_WATCHED, losses["loss"], batch_size=len(batch[0]), on_epoch=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what this training is."""
+        checkpoint["bolus"] = self.digest
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on from another training."""
+        if checkpoint.get("bolus") != self.digest:
+            raise InputError(
+                Code.TRAINING_MISMATCH,
+                "an earlier training in this folder had other settings or other data",
+                mend="give those of the first run, or another output folder",
+            )
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW, and a learning rate that changes with every step."""
+        settings = self.settings
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            foreach=True,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        rise = max(1, round(settings.warm_up * steps))
+        fall = SCHEDULES[settings.schedule]
+
+        def factor(step: int) -> float:
+            return (step + 1) / rise if step < rise else fall((step - rise) / max(1, steps - rise))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+
+    def means(self) -> dict[str, float]:
+        """Return the mean over examples of everything noted since the last call."""
+        found = {
+            name: sum(float(value) * count for value, count in noted) / sum(n for _, n in noted)
+            for name, noted in self.sums.items()
+        }
+        self.sums = {}
+        return found
+
+    def _note(self, part: str, losses: Mapping[str, Tensor], count: int) -> None:
+        for name, value in losses.items():
+            self.sums.setdefault(f"{part}_{name}", []).append((value.detach(), count))
+
+
+class _Keeper(Callback):
+    """Keeps the best weights and the learning curve; both are part of a checkpoint."""
+
+    def __init__(self, on_epoch: Callable[[EpochRow], None] | None) -> None:
+        self.on_epoch = on_epoch
+        self.rows: list[EpochRow] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch, self.least = -1, float("inf")
+        self._began = time.process_time()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Begin to count."""
+        self._began = time.process_time()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the task look at its network once an epoch, before the average is swapped in."""
+        after = getattr(pl_module.task, "after_epoch", None)
+        if after is not None:
+            epoch = trainer.current_epoch
+            after(epoch, generator(pl_module.settings.seed, "epoch", epoch))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the epoch, and keep its weights if they are the best so far."""
+        losses = pl_module.means()
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row = EpochRow(
+            epoch=trainer.current_epoch,
+            learning_rate=rate,
+            losses=losses,
+            cpu_seconds=time.process_time() - self._began,
+        )
+        self.rows.append(row)
+        if losses[_WATCHED] < self.least:
+            self.least, self.best_epoch = losses[_WATCHED], row.epoch
+            self.best = {
+                name: value.detach().cpu().clone()
+                for name, value in pl_module.network.state_dict().items()
+            }
+        if self.on_epoch is not None:
+            self.on_epoch(row)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        rows = [{**asdict(replace(row, losses={})), "losses": dict(row.losses)} for row in self.rows]
+        return {
+            "rows": rows, "best": self.best, "best_epoch": self.best_epoch, "least": self.least
+        }  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what a checkpoint kept."""
+        self.rows = [EpochRow(**row) for row in state_dict["rows"]]
+        self.best, self.least = state_dict["best"], state_dict["least"]
+        self.best_epoch = state_dict["best_epoch"]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice and its inventory of the machine from users."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)
+            yield
+    finally:
+        log.setLevel(level)

@@ -49,7 +49,9 @@ def write_weights(folder: Path | str, weights: Weights) -> tuple[Path, Path, Pat
     body = _card_values(weights.card) | {"tensors_sha256": hashlib.sha256(content).hexdigest()}
     text = json.dumps({**body, "sha256": _seal(body)}, indent=1, ensure_ascii=False) + "\n"
     files = tuple(place / f"{weights.card.name}{ending}" for ending in (TENSORS, CARD, PAGE))
-    for path, held in zip(files, (content, text.encode(), card_page(weights).encode()), strict=True):
+    for path, held in zip(
+        files, (content, text.encode(), card_page(weights).encode()), strict=True
+    ):
         write_atomically(path, held)
     return files[0], files[1], files[2]
 

@@ -59,7 +59,7 @@ def require_tensors(tensors: Tensors, *, what: str) -> int:
         what: the name of the set, for the message.
 
     Raises:
-        QuantityError: there are none, their lengths differ, or one holds a value that is not finite.
+        QuantityError: there are none, their lengths differ, or a value is not finite.
     """
     counts = {len(tensor) for tensor in tensors}
     if len(counts) != 1 or counts == {0}:
@@ -92,7 +92,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return -(-self._count // self._size)
+        return (self._count + self._size - 1) // self._size
 
     def __iter__(self) -> Iterator[Tensors]:
         """Deal the examples of the epoch that has begun."""
@@ -100,12 +100,10 @@ class Batches:
             for start in range(0, self._count, self._size):
                 yield tuple(tensor[start : start + self._size] for tensor in self._tensors)
             return
-        order = torch.randperm(
-            self._count, generator=generator(self._seed, "order", self._epoch())
-        )
+        order = torch.randperm(self._count, generator=generator(self._seed, "order", self._epoch()))
         for start in range(0, self._count, self._size):
             chosen = order[start : start + self._size]
-            yield tuple(tensor[chosen] for tensor in self._tensors)
+            yield tuple(tensor.index_select(0, chosen) for tensor in self._tensors)
 
 
 def digest_of(*sets: Tensors) -> str:

@@ -1,8 +1,11 @@
-"""How the learning rate falls after it has risen: from 1 at the beginning to the end of training."""
+"""How the learning rate falls after it has risen, and how weights are averaged over steps."""
 
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+
+import torch
+from torch import Tensor
 
 
 def cosine(share: float) -> float:
@@ -27,3 +30,19 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = MappingProxyType(
     {"cosine": cosine, "constant": constant}
 )
 """Schedules by the name that settings give them."""
+
+
+def averaged(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """Return a function that moves averages towards the weights of a step by 1 - `decay`.
+
+    Numbers that are not floating, such as indices in buffers, are copied: their mean has no
+    meaning, and would be cut to the integer below.
+    """
+
+    def move(averages: list[Tensor], now: list[Tensor], steps: Tensor) -> None:  # noqa: ARG001
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, now, 1 - decay)
+        else:
+            torch._foreach_copy_(averages, now)
+
+    return move

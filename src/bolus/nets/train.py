@@ -6,18 +6,19 @@ epoch and step, so that a training that was killed goes on as if nothing had bee
 
 import json
 import logging
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
@@ -32,12 +33,13 @@ from bolus.nets.batches import (
     seed_layers,
     seeded,
 )
+from bolus.nets.checkpoints import WholeCheckpoints
+from bolus.nets.epochs import WATCHED, EpochRow, Keeper
 from bolus.nets.machine import Machine, interruptible, one_thread_count
-from bolus.nets.schedules import SCHEDULES
+from bolus.nets.schedules import SCHEDULES, averaged
 
 CHECKPOINT = "last.ckpt"
 """The file below the folder of a training from which it goes on."""
-_WATCHED = "validation_loss"
 
 
 @runtime_checkable
@@ -99,16 +101,6 @@ class TrainSettings:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochRow:
-    """One epoch: mean losses by name ("training_loss", "validation_loss", ...), and its time."""
-
-    epoch: int
-    learning_rate: float
-    losses: Mapping[str, float]
-    cpu_seconds: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
     """A trained network, the averaged weights of its best epoch, and how it got there."""
@@ -159,10 +151,11 @@ def train(
     require_tensors(training, what="training")
     require_tensors(validation, what="validation")
     chosen = machine or Machine()
-    digest = key_of(0, json.dumps(asdict(settings), sort_keys=True), digest_of(training, validation))
+    digest = key_of(
+        0, json.dumps(asdict(settings), sort_keys=True), digest_of(training, validation)
+    )
     learner = _Learner(task, settings, digest=digest)
     keeper = _Keeper(on_epoch)
-    last = folder / CHECKPOINT if folder is not None else None
     started = time.monotonic()
     going_on = folder is not None and (folder / CHECKPOINT).is_file()
     with _quiet(), one_thread_count(chosen.threads), seeded(settings.seed, "training"):
@@ -213,12 +206,12 @@ def _trainer(
     )
 
 
-def _callbacks(keeper: "_Keeper", settings: TrainSettings, folder: Path | None) -> list[Callback]:
+def _callbacks(keeper: Keeper, settings: TrainSettings, folder: Path | None) -> list[Callback]:
     """Return what watches the loop. The keeper comes first: it sees the averaged weights."""
     found: list[Callback] = [keeper]
     if settings.ema_decay:
-        found.append(EMAWeightAveraging(decay=settings.ema_decay))
-    found.append(EarlyStopping(_WATCHED, patience=settings.patience, check_on_train_epoch_end=True))
+        found.append(WeightAveraging(multi_avg_fn=averaged(settings.ema_decay)))
+    found.append(EarlyStopping(WATCHED, patience=settings.patience, check_on_train_epoch_end=True))
     if folder is not None:
         name = CHECKPOINT.removesuffix(".ckpt")
         found.append(
@@ -250,7 +243,7 @@ class _Learner(LightningModule):
         """Note the losses of a batch."""
         losses = self.task.validation_loss(batch)
         self._note("validation", losses, len(batch[0]))
-        self.log(_WATCHED, losses["loss"], batch_size=len(batch[0]), on_epoch=True)
+        self.log(WATCHED, losses["loss"], batch_size=len(batch[0]), on_epoch=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what this training is."""
@@ -296,61 +289,6 @@ class _Learner(LightningModule):
     def _note(self, part: str, losses: Mapping[str, Tensor], count: int) -> None:
         for name, value in losses.items():
             self.sums.setdefault(f"{part}_{name}", []).append((value.detach(), count))
-
-
-class _Keeper(Callback):
-    """Keeps the best weights and the learning curve; both are part of a checkpoint."""
-
-    def __init__(self, on_epoch: Callable[[EpochRow], None] | None) -> None:
-        self.on_epoch = on_epoch
-        self.rows: list[EpochRow] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_epoch, self.least = -1, float("inf")
-        self._began = time.process_time()
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Begin to count."""
-        self._began = time.process_time()
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the task look at its network once an epoch, before the average is swapped in."""
-        after = getattr(pl_module.task, "after_epoch", None)
-        if after is not None:
-            epoch = trainer.current_epoch
-            after(epoch, generator(pl_module.settings.seed, "epoch", epoch))
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the epoch, and keep its weights if they are the best so far."""
-        losses = pl_module.means()
-        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-        row = EpochRow(
-            epoch=trainer.current_epoch,
-            learning_rate=rate,
-            losses=losses,
-            cpu_seconds=time.process_time() - self._began,
-        )
-        self.rows.append(row)
-        if losses[_WATCHED] < self.least:
-            self.least, self.best_epoch = losses[_WATCHED], row.epoch
-            self.best = {
-                name: value.detach().cpu().clone()
-                for name, value in pl_module.network.state_dict().items()
-            }
-        if self.on_epoch is not None:
-            self.on_epoch(row)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        rows = [{**asdict(replace(row, losses={})), "losses": dict(row.losses)} for row in self.rows]
-        return {
-            "rows": rows, "best": self.best, "best_epoch": self.best_epoch, "least": self.least
-        }  # fmt: skip
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what a checkpoint kept."""
-        self.rows = [EpochRow(**row) for row in state_dict["rows"]]
-        self.best, self.least = state_dict["best"], state_dict["least"]
-        self.best_epoch = state_dict["best_epoch"]
 
 
 @contextmanager

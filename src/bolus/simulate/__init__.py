@@ -1,6 +1,7 @@
 """Data whose answer is known."""
 
 from bolus.simulate.course import COURSES, Visit, habitat_volumes_ml, plan_visits
+from bolus.simulate.curve_cohort import held_out_scanner, simulate_curve_cohort
 from bolus.simulate.curves import (
     RESIDUES,
     ArterialBolus,
@@ -96,6 +97,7 @@ __all__ = [
     "finding",
     "gamma_variate",
     "habitat_volumes_ml",
+    "held_out_scanner",
     "mean_tumour_cbv",
     "null_cohort",
     "null_cohorts",
@@ -105,6 +107,7 @@ __all__ = [
     "residue",
     "scan_grid",
     "shifted",
+    "simulate_curve_cohort",
     "simulate_curves",
     "simulate_dce",
     "simulate_diffusion",

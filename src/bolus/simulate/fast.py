@@ -189,7 +189,7 @@ def curves_of(
         mine = order[bounds[n] : bounds[n + 1]]
         if not len(mine):
             continue
-        clean, white = _patient_signal(settings, [take(p, mine) for p in (main, second)])
+        clean, white = patient_signal(settings, [take(p, mine) for p in (main, second)])
         signal[mine] = gains[n] * clean
         sigma[mine] = gains[n] * white / settings.disturbances.snr
     add_rician(signal, sigma, 0, int(stream(seed, "curves", "noise").integers(2**62)))
@@ -213,8 +213,13 @@ _HABITAT_NUMBERS = np.array(
 )
 
 
-def _patient_signal(settings: PatientSettings, parts: Sequence[Parts]) -> tuple[np.ndarray, float]:
-    """Return clean curves (n, frames) float32 of one patient, and white matter's baseline."""
+def patient_signal(settings: PatientSettings, parts: Sequence[Parts]) -> tuple[np.ndarray, float]:
+    """Return clean curves (n, frames) float32 of one patient, and white matter's baseline.
+
+    Args:
+        settings: body, tissues and protocol; head, noise and motion do not act.
+        parts: what the voxels hold, one tissue of all n voxels in each; shares sum to 1.
+    """
     protocol = settings.protocol
     injection, model = inject(injected_bolus(settings), protocol), forward_model(settings)
     transit_s = np.concatenate([part.mtt_s for part in parts] + [[settings.tissues[_WHITE].mtt_s]])

@@ -77,7 +77,7 @@ def _same(one, other):
 def test_other_files_are_refused(files, which, content):
     files[which].write_bytes(content)
 
-    with pytest.raises(BolusError, match="BOLUS-8008|network|written|card"):
+    with pytest.raises(BolusError, match=r"BOLUS-8008|network|written|card"):
         read_weights(files[0])
 
 
@@ -85,5 +85,5 @@ def test_other_files_are_refused(files, which, content):
 def test_one_without_the_other_is_refused(files, which):
     files[which].unlink()
 
-    with pytest.raises(BolusError, match="does not exist|no such"):
+    with pytest.raises(BolusError, match=r"does not exist|no such"):
         read_weights(files[0])

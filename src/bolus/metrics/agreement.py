@@ -227,7 +227,7 @@ def icc_2_1(ratings: Ratings, *, confidence: float = 0.95) -> Agreement:
     if below == 0:
         return Agreement(value=np.nan, low=np.nan, high=np.nan, count=n)
     value = (rows - error) / below
-    if error == 0 and columns == 0:
+    if value == 1.0 or (error == 0 and columns == 0):
         return Agreement(value=value, low=value, high=value, count=n)
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -77,18 +78,35 @@ def require_tensors(tensors: Tensors, *, what: str) -> int:
     return counts.pop()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one device takes of every batch: how many devices there are, and which one it is.
+
+    Both are asked when an epoch begins, for devices may be processes that start after this.
+    """
+
+    of: Callable[[], int] = lambda: 1
+    number: Callable[[], int] = lambda: 0
+
+
 class Batches:
     """Batches of one epoch after the other; the order of an epoch is a function of its number.
 
-    A training that goes on after a kill so meets the same batches. Without `size` there is one
-    batch. With `seed` None the order is that of the examples.
+    A training that goes on after a kill so meets the same batches. With `seed` None the order is
+    that of the examples. Devices share a batch; one smaller than their number goes to all.
     """
 
     def __init__(
-        self, tensors: Tensors, *, size: int, seed: int | None, epoch: Callable[[], int]
+        self,
+        tensors: Tensors,
+        *,
+        size: int,
+        seed: int | None,
+        epoch: Callable[[], int],
+        share: Share | None = None,
     ) -> None:
         self._tensors, self._size, self._seed, self._epoch = tensors, size, seed, epoch
-        self._count = len(tensors[0])
+        self._count, self._share = len(tensors[0]), share or Share()
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -101,8 +119,11 @@ class Batches:
                 yield tuple(tensor[start : start + self._size] for tensor in self._tensors)
             return
         order = torch.randperm(self._count, generator=generator(self._seed, "order", self._epoch()))
+        devices, own = self._share.of(), self._share.number()
         for start in range(0, self._count, self._size):
             chosen = order[start : start + self._size]
+            if len(chosen) >= devices:
+                chosen = chosen[own::devices]
             yield tuple(tensor.index_select(0, chosen) for tensor in self._tensors)
 
 

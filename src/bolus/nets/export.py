@@ -1,6 +1,5 @@
 """ONNX: the same network for people without torch."""
 
-import io
 import warnings
 
 import numpy as np
@@ -21,7 +20,6 @@ def onnx_bytes(network: nn.Module, example: tuple[Tensor, ...]) -> bytes:
         ResourceError: onnx or onnxscript is not installed.
     """
     _require_libraries()
-    buffer = io.BytesIO()
     rows = torch.export.Dim("rows", min=1, max=1 << 24)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own future
@@ -33,8 +31,8 @@ def onnx_bytes(network: nn.Module, example: tuple[Tensor, ...]) -> bytes:
             verbose=False,
         )
     assert program is not None  # None is only for the older exporter
-    program.save(buffer)
-    return buffer.getvalue()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 def onnx_difference(content: bytes, network: nn.Module, inputs: tuple[Tensor, ...]) -> float:

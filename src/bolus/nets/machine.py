@@ -15,11 +15,13 @@ from bolus.errors import Code, ResourceError
 class Machine:
     """A device: `accelerator` "auto" (a GPU where there is one), "cpu" or "gpu"; how many of them.
 
+    Several share every batch; results of another number of devices differ by rounding and noise.
+
     `threads` of the CPU, 0 for as many as torch finds; results are the same bytes only for the
     same number.
 
     Raises:
-        ResourceError: a GPU is asked for and there is none.
+        ResourceError: GPUs are asked for, and there are not as many.
     """
 
     accelerator: str = "auto"
@@ -27,10 +29,10 @@ class Machine:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.accelerator == "gpu" and not torch.cuda.is_available():
+        if self.accelerator == "gpu" and torch.cuda.device_count() < self.devices:
             raise ResourceError(
                 Code.ARGUMENT_INVALID,
-                "a GPU is asked for, and torch finds none",
+                f"{self.devices} GPU asked for, and torch finds {torch.cuda.device_count()}",
                 mend="use the CPU, or install torch for your GPU",
             )
 

@@ -33,15 +33,18 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = MappingProxyType(
 
 
 def averaged(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Return a function that moves averages towards the weights of a step by 1 - `decay`.
+    """Return a function that moves averages towards the weights of a step.
 
-    Numbers that are not floating, such as indices in buffers, are copied: their mean has no
-    meaning, and would be cut to the integer below.
+    They keep the share `decay`, but (1 + n) / (10 + n) in an early step n: so a short training is
+    not held back by its first weights. Numbers that are not floating, such as indices in
+    buffers, are copied: their mean has no meaning, and would be cut to the integer below.
     """
 
-    def move(averages: list[Tensor], now: list[Tensor], steps: Tensor) -> None:  # noqa: ARG001
+    def move(averages: list[Tensor], now: list[Tensor], steps: Tensor) -> None:
         if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, now, 1 - decay)
+            kept = ((1.0 + steps) / (10.0 + steps)).clamp(max=decay)
+            torch._foreach_mul_(averages, kept)
+            torch._foreach_add_(averages, torch._foreach_mul(now, 1 - kept))
         else:
             torch._foreach_copy_(averages, now)
 

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from bolus.errors import Code, InputError, MetadataError
 from bolus.nets.batches import (
     Batches,
+    Share,
     Tensors,
     digest_of,
     generator,
@@ -34,12 +35,18 @@ from bolus.nets.batches import (
     seeded,
 )
 from bolus.nets.checkpoints import WholeCheckpoints
-from bolus.nets.epochs import WATCHED, EpochRow, Keeper
+from bolus.nets.epochs import WATCHED, EpochRow, Keeper, Losses
 from bolus.nets.machine import Machine, interruptible, one_thread_count
 from bolus.nets.schedules import SCHEDULES, averaged
 
+__all__ = ["CHECKPOINT", "EpochRow", "Machine", "Task", "TrainSettings", "Trained", "train"]
+
 CHECKPOINT = "last.ckpt"
 """The file below the folder of a training from which it goes on."""
+_MARK = "bolus"
+_TOGETHER = "ddp_fork"
+"""Several devices are processes that this one forks: a command is not run once more for each."""
+_TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")
 
 
 @runtime_checkable
@@ -49,9 +56,13 @@ class Task(Protocol):
     Both losses return "loss", a scalar, and any other scalars that are worth a column in the
     learning curves. `training_loss` draws only from `random`. A task may also have
     `after_epoch(epoch, random)`, called before validation: restarting dead codes is such a thing.
+    Every parameter has to take part in the loss, or several devices cannot share a batch.
     """
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """Return the network."""
+        ...
 
     def training_loss(self, batch: Tensors, random: torch.Generator) -> Mapping[str, Tensor]:
         """Return the loss that gradients are taken of."""
@@ -69,8 +80,9 @@ class TrainSettings:
     `warm_up` is the share of all steps in which the learning rate rises from 0; then it follows
     `schedule`, of `schedules.SCHEDULES`. `patience` is the number of epochs without a better
     validation loss after which training stops. `ema_decay` averages the weights over steps; the
-    average is what is validated and returned; 0 turns it off. `clip` limits the norm of the
-    gradient, 0 turns it off. `precision` is Lightning's: "32-true", "bf16-mixed", "16-mixed".
+    average is what is validated and returned; early steps are forgotten faster; 0 turns it off.
+    `clip` limits the norm of the gradient, 0 turns it off. `precision` is Lightning's:
+    "32-true", "bf16-mixed", "16-mixed".
 
     Raises:
         MetadataError: a number is out of range, or the schedule is not known.
@@ -121,6 +133,7 @@ def train(
     machine: Machine | None = None,
     folder: Path | None = None,
     on_epoch: Callable[[EpochRow], None] | None = None,
+    about: Mapping[str, object] | None = None,
 ) -> Trained:
     """Train a network; go on where an earlier run in the same folder was stopped.
 
@@ -132,13 +145,15 @@ def train(
         machine: where; None is `Machine()`.
         folder: of checkpoints; None keeps none.
         on_epoch: told about every epoch that was run, not about those of an earlier run.
+        about: what else decides the result, such as settings of the task; what JSON can hold.
 
     Returns:
         The network with the averaged weights of the epoch of the least validation loss.
 
     Raises:
         QuantityError: examples are missing or not finite.
-        InputError: what lies in the folder is of other settings or data.
+        InputError: what lies in the folder is damaged, or of another network, other settings or
+            other data; or the loss never was a number.
         KeyboardInterrupt: it was stopped; the last complete epoch is in the folder.
 
     Assumes:
@@ -151,29 +166,24 @@ def train(
     require_tensors(training, what="training")
     require_tensors(validation, what="validation")
     chosen = machine or Machine()
-    digest = key_of(
-        0, json.dumps(asdict(settings), sort_keys=True), digest_of(training, validation)
-    )
-    learner = _Learner(task, settings, digest=digest)
-    keeper = _Keeper(on_epoch)
+    start = tuple(task.network.state_dict().values())
+    said = json.dumps([asdict(settings), about], sort_keys=True, default=str)
+    digest = key_of(0, said, digest_of(start, training, validation))
+    losses = Losses()
+    learner = _Learner(task, settings, losses, digest=digest)
     started = time.monotonic()
-    going_on = folder is not None and (folder / CHECKPOINT).is_file()
-    with _quiet(), one_thread_count(chosen.threads), seeded(settings.seed, "training"):
-        trainer = _trainer(chosen, settings, folder, _callbacks(keeper, settings, folder))
-        batches = Batches(
-            training, size=settings.batch_size, seed=settings.seed,
-            epoch=lambda: trainer.current_epoch,
+    with _quiet(), one_thread_count(chosen.threads), tempfile.TemporaryDirectory() as passing:
+        keeper = Keeper(
+            task.network, losses, seed=settings.seed,
+            after_epoch=getattr(task, "after_epoch", None), on_epoch=on_epoch,
+            hand_over=Path(passing, "kept") if chosen.devices > 1 else None,
         )  # fmt: skip
-        held_out = Batches(validation, size=8 * settings.batch_size, seed=None, epoch=lambda: 0)
-        with interruptible():
-            trainer.fit(
-                learner,
-                batches,
-                held_out,
-                ckpt_path=folder / CHECKPOINT if folder is not None and going_on else None,
-                weights_only=True,
-            )
-    task.network.load_state_dict(keeper.best)
+        callbacks = _callbacks(keeper, settings, folder)
+        trainer = _trainer(chosen, settings, folder, callbacks)
+        with seeded(settings.seed, "training"), interruptible():
+            _fit(trainer, learner, training, validation, folder)
+        keeper.take_over()
+    task.network.load_state_dict(keeper.best_weights())
     task.network.cpu().eval()
     return Trained(
         network=task.network,
@@ -184,6 +194,38 @@ def train(
     )
 
 
+def _fit(
+    trainer: Trainer,
+    learner: "_Learner",
+    training: Tensors,
+    validation: Tensors,
+    folder: Path | None,
+) -> None:
+    """Run the loop, from the checkpoint where there is one."""
+    settings, last = learner.settings, folder / CHECKPOINT if folder is not None else None
+    share = Share(of=lambda: trainer.world_size, number=lambda: trainer.global_rank)
+    dealt = Batches(
+        training, size=settings.batch_size, seed=settings.seed,
+        epoch=lambda: trainer.current_epoch, share=share,
+    )  # fmt: skip
+    held_out = Batches(validation, size=8 * settings.batch_size, seed=None, epoch=lambda: 0)
+    going_on = last if last is not None and last.is_file() else None
+    if going_on is not None:
+        _require_same(going_on, learner.digest)
+    trainer.fit(learner, dealt, held_out, ckpt_path=going_on, weights_only=True)
+
+
+def _require_same(checkpoint: Path, digest: int) -> None:
+    """Refuse to go on from another training."""
+    if WholeCheckpoints().load_checkpoint(checkpoint).get(_MARK) != digest:
+        raise InputError(
+            Code.TRAINING_MISMATCH,
+            "an earlier training in this folder had another network, other settings or other data",
+            mend="give those of the first run, or another output folder",
+            where=str(checkpoint),
+        )
+
+
 def _trainer(
     machine: Machine, settings: TrainSettings, folder: Path | None, callbacks: list[Callback]
 ) -> Trainer:
@@ -191,8 +233,9 @@ def _trainer(
     return Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
+        strategy=_TOGETHER if machine.devices > 1 else "auto",
         precision=settings.precision,  # type: ignore[arg-type] # a literal, checked there
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), WholeCheckpoints()],
         max_epochs=settings.epochs,
         gradient_clip_val=settings.clip or None,
         callbacks=callbacks,
@@ -207,7 +250,7 @@ def _trainer(
 
 
 def _callbacks(keeper: Keeper, settings: TrainSettings, folder: Path | None) -> list[Callback]:
-    """Return what watches the loop. The keeper comes first: it sees the averaged weights."""
+    """Return what watches the loop; `Keeper` says why it comes first."""
     found: list[Callback] = [keeper]
     if settings.ema_decay:
         found.append(WeightAveraging(multi_avg_fn=averaged(settings.ema_decay)))
@@ -225,38 +268,36 @@ def _callbacks(keeper: Keeper, settings: TrainSettings, folder: Path | None) -> 
 class _Learner(LightningModule):
     """A task as Lightning wants it."""
 
-    def __init__(self, task: Task, settings: TrainSettings, *, digest: int) -> None:
+    def __init__(self, task: Task, settings: TrainSettings, losses: Losses, *, digest: int) -> None:
         super().__init__()
         self.task, self.network = task, task.network
-        self.settings, self.digest = settings, digest
-        self.sums: dict[str, list[tuple[Tensor, int]]] = {}
+        self.settings, self.losses, self.digest = settings, losses, digest
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; Lightning notes its hook 48 times a step, and torch's way is slow."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def training_step(self, batch: Tensors, number: int) -> Tensor:
         """Return the loss of a batch; layers that draw, draw from the step's own seed."""
-        where = (self.settings.seed, "step", self.current_epoch, number)
+        own = (self.global_rank,) if self.global_rank else ()
+        where = (self.settings.seed, "step", self.current_epoch, number, *own)
         seed_layers(key_of(*where, "layers"), self.device)
         losses = self.task.training_loss(batch, generator(*where, device=str(self.device)))
-        self._note("training", losses, len(batch[0]))
+        self.losses.note("training", losses, len(batch[0]))
         return losses["loss"]
 
     def validation_step(self, batch: Tensors, number: int) -> None:  # noqa: ARG002 - Lightning's
         """Note the losses of a batch."""
         losses = self.task.validation_loss(batch)
-        self._note("validation", losses, len(batch[0]))
+        self.losses.note("validation", losses, len(batch[0]))
         self.log(WATCHED, losses["loss"], batch_size=len(batch[0]), on_epoch=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what this training is."""
-        checkpoint["bolus"] = self.digest
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on from another training."""
-        if checkpoint.get("bolus") != self.digest:
-            raise InputError(
-                Code.TRAINING_MISMATCH,
-                "an earlier training in this folder had other settings or other data",
-                mend="give those of the first run, or another output folder",
-            )
+        checkpoint[_MARK] = self.digest
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, and a learning rate that changes with every step."""
@@ -277,26 +318,14 @@ class _Learner(LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
 
-    def means(self) -> dict[str, float]:
-        """Return the mean over examples of everything noted since the last call."""
-        found = {
-            name: sum(float(value) * count for value, count in noted) / sum(n for _, n in noted)
-            for name, noted in self.sums.items()
-        }
-        self.sums = {}
-        return found
-
-    def _note(self, part: str, losses: Mapping[str, Tensor], count: int) -> None:
-        for name, value in losses.items():
-            self.sums.setdefault(f"{part}_{name}", []).append((value.detach(), count))
-
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's advice and its inventory of the machine from users."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
@@ -304,4 +333,5 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", "Checkpoint directory", UserWarning)
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -43,6 +43,8 @@ _SATELLITE_SPEED = 0.45
 """Of a satellite's growth, relative to the front's."""
 _RESIDUE_MM = 4.0
 """Cells left behind by a resection lie this close to its cavity."""
+INFILTRATION_MOST_MM = 12.0
+"""Farther than this around a mass the head is not built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,12 @@ class Glioma:
                 f"shares {shares} of the mass, or a negative amount in {self}",
                 mend="give amounts of at least 0 and shares that sum to at most 1",
             )
-        if not 0.5 <= self.infiltration_mm <= 12.0 or self.patch_mm < 1.0:
+        if not 0.5 <= self.infiltration_mm <= INFILTRATION_MOST_MM or self.patch_mm < 1.0:
             raise MetadataError(
                 Code.ARGUMENT_INVALID,
                 f"infiltration of {self.infiltration_mm} mm, patches of {self.patch_mm} mm",
-                mend="choose 0.5 to 12 mm of infiltration and patches of at least 1 mm",
+                mend=f"choose 0.5 to {INFILTRATION_MOST_MM:g} mm of infiltration and patches of "
+                "at least 1 mm",
             )
 
 

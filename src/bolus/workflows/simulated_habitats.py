@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bolus.core import SessionKey
+from bolus.core.learned import Split, split_subjects
 from bolus.errors import BolusError
 from bolus.habitats import HabitatModel, VoxelTable
 from bolus.habitats.clustering import adapt_habitats, assign_habitats, fit_habitats
@@ -13,10 +14,8 @@ from bolus.habitats.cohort_table import (
     Followed,
     HabitatCohort,
     HabitatRow,
-    Split,
     clinical_numbers,
     habitat_row,
-    split_subjects,
 )
 from bolus.simulate.habitat_cohort import HabitatPatient, LesionVisit, scan_before_treatment
 from bolus.simulate.outcomes import Outcome

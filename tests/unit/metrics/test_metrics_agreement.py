@@ -50,6 +50,12 @@ def test_icc_interval_holds_the_truth_as_often_as_it_says():
     assert np.mean(held) == pytest.approx(0.95, abs=0.04)  # binomial error of 400 is 0.011
 
 
+def test_equal_ratings_agree_fully_whatever_rounding_leaves():
+    column = np.array([0.1, 0.2, 0.7, 1 / 3])
+
+    assert icc_2_1(np.stack([column, column], axis=1)).value == pytest.approx(1.0)
+
+
 def test_icc_leaves_incomplete_subjects_out():
     with_gap = np.vstack([SHROUT_FLEISS, [np.nan, 1, 2, 3]])
 

@@ -16,7 +16,20 @@ from bolus._version import VERSION as __version__  # noqa: N811 - the name Pytho
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
 
 _SUBPACKAGES = frozenset(
-    {"core", "errors", "io", "metrics", "preprocess", "quantify", "report", "simulate", "workflows"}
+    {
+        "core",
+        "errors",
+        "habitats",
+        "io",
+        "metrics",
+        "nets",
+        "preprocess",
+        "quantify",
+        "report",
+        "simulate",
+        "survival",
+        "workflows",
+    }
 )
 
 __all__ = ["RESEARCH_USE", "__version__", *sorted(_SUBPACKAGES)]  # noqa: PLE0604 - names of modules

@@ -10,14 +10,17 @@ from bolus import RESEARCH_USE, __version__
 from bolus.cli import show
 from bolus.cli.certify import certify
 from bolus.cli.dce import dce
+from bolus.cli.evaluate import evaluate
 from bolus.cli.export_dicom import export
 from bolus.cli.failure import EXIT_INPUT, EXIT_INTERRUPTED, exit_codes
 from bolus.cli.habitats import habitats
 from bolus.cli.import_dicom import import_
 from bolus.cli.pacs import receive, send
+from bolus.cli.predict import predict
 from bolus.cli.progress import progress_bars
 from bolus.cli.run import run
 from bolus.cli.simulate import simulate
+from bolus.cli.train import train
 
 app = typer.Typer(
     name="bolus",
@@ -155,6 +158,9 @@ app.command()(dce)
 app.command()(simulate)
 app.command()(certify)
 app.add_typer(habitats)
+app.command()(train)
+app.command()(evaluate)
+app.command()(predict)
 app.command(name="import")(import_)
 app.command()(export)
 app.command()(send)

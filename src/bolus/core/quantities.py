@@ -145,9 +145,19 @@ _TABLE = (
     Quantity(key="ph", name="peak height of ΔR2*", unit="1/s", low=0, high=300, symbol="PH"),
     Quantity(key="adc", name="apparent diffusion coefficient", unit="mm2/s", low=0, high=4e-3,
              dicom="113041", symbol="ADC"),
+    Quantity(key="codedistance", name="misfit of the signal curve to the code it was given",
+             unit="1", low=0, high=np.inf, symbol="misfit"),
 )  # fmt: skip
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType({q.key: q for q in _TABLE})
+LATENTS = tuple(f"latent{place}" for place in range(1, 9))
+"""Keys of the coordinates that a network gives a voxel's curve, before they become a code."""
+_LATENTS = tuple(
+    Quantity(key=key, name=f"coordinate {place} of the signal curve in the network of codes",
+             unit="a.u.", low=-np.inf, high=np.inf, symbol=f"z{place}")
+    for place, key in enumerate(LATENTS, start=1)
+)  # fmt: skip
+
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType({q.key: q for q in (*_TABLE, *_LATENTS)})
 
 SIGNAL = QUANTITIES["signal"]
 DELTA_R2S = QUANTITIES["delta_r2s"]

@@ -1,5 +1,6 @@
 """Judge predictors of an outcome: fitted in folds, thresholds fixed there, one look at the test."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,11 @@ from bolus.core.exam_curves import CurveCohort
 from bolus.core.learned import Split
 from bolus.core.randomness import stream
 from bolus.habitats.predictors import Outcome, Predictor, Probabilities
-from bolus.metrics.agreement import Agreement
 from bolus.metrics.classification import DelongTest, auc_with_interval, delong_test
 from bolus.metrics.evaluation import Performance, best_threshold, performance
 from bolus.metrics.folds import dealt_labels, require_apart, subject_folds
 from bolus.metrics.multiplicity import holm
+from bolus.simulate.null import Finding, finding
 
 Told = Callable[[str], None]
 
@@ -41,7 +42,7 @@ class Judged:
     """One predictor: its figures on the test part and out of fold, and how they vary.
 
     `test_probability` is the mean over seeds; `seed_aucs` the AUC of each seed on the test part;
-    `permuted` those of fits to dealt labels, with intervals.
+    `permuted` those of fits to dealt labels, each with the p-value of Mann and Whitney.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Judged:
     development: Performance
     test_probability: Float[np.ndarray, " n"]
     seed_aucs: tuple[float, ...]
-    permuted: tuple[Agreement, ...]
+    permuted: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,7 +138,7 @@ def null_aucs(
     outcome: Outcome,
     repeats: int,
     seed: int,
-) -> tuple[Agreement, ...]:
+) -> tuple[Finding, ...]:
     """Return AUCs of fits to labels dealt at random: 0.5 on average, or something leaks.
 
     The labels of the test part are dealt too: a predictor of one number would otherwise reach its
@@ -163,12 +164,53 @@ def null_aucs(
     require_apart(development.subjects, test.subjects)
     found = []
     for number in range(repeats):
-        own, other = stream(seed, "null", predictor.name, str(number)).integers(2**31, size=2)
-        dealt = outcome.dealt(development, dealt_labels(outcome.of(development), seed=int(own)))
-        fitted = _fitted(predictor, dealt, _whole(dealt, outcome, int(own)), int(own))
-        truth = dealt_labels(outcome.of(test), seed=int(other))
-        found.append(auc_with_interval(fitted(test), truth))
+        own = int(stream(seed, "null", predictor.name, str(number)).integers(2**31))
+        dealt, other = dealt_parts(development, test, outcome=outcome, seed=own)
+        fitted = _fitted(predictor, dealt, _whole(dealt, outcome, own), own)
+        found.append(finding(fitted(blind(other)), outcome.of(other).astype(np.int64)))
     return tuple(found)
+
+
+def dealt_parts(
+    development: CurveCohort, test: CurveCohort, *, outcome: Outcome, seed: int
+) -> tuple[CurveCohort, CurveCohort]:
+    """Return both parts with labels dealt at random within each, before anything is made of them.
+
+    Args:
+        development: to fit on.
+        test: to judge by.
+        outcome: whose labels are dealt.
+        seed: of the dealing.
+
+    Assumes:
+        One label a subject.
+
+    Source:
+        Ojala and Garriga, J Mach Learn Res 2010;11:1833.
+    """
+    seeds = stream(seed, "dealt parts").integers(2**31, size=2)
+    return (
+        outcome.dealt(development, dealt_labels(outcome.of(development), seed=int(seeds[0]))),
+        outcome.dealt(test, dealt_labels(outcome.of(test), seed=int(seeds[1]))),
+    )
+
+
+def blind(cohort: CurveCohort) -> CurveCohort:
+    """Return exams without labels and without the truth of simulated voxels.
+
+    Args:
+        cohort: its exams.
+
+    Assumes:
+        Nothing else of an exam gives its label away.
+
+    Source:
+        Set by us: a predictor cannot peek at what it is not handed.
+    """
+    unseen = np.zeros(0, np.uint8)
+    return CurveCohort(
+        exams=tuple(dataclasses.replace(e, labels={}, tissue=unseen) for e in cohort.exams)
+    )
 
 
 def _judged(
@@ -184,11 +226,12 @@ def _judged(
     for split in splits:
         fitted = _fitted(predictor, development, split, first)
         inside = np.array([s in split.test for s in development.subjects])
-        held_out[inside] = fitted(development.of(split.test))
+        held_out[inside] = fitted(blind(development.of(split.test)))
     threshold = best_threshold(held_out, outcome.of(development))
     seeds = how.seeds if predictor.draws else (first,)
     whole = _whole(development, outcome, how.seed)
-    by_seed = [_fitted(predictor, development, whole, seed)(test) for seed in seeds]
+    unseen = blind(test)
+    by_seed = [_fitted(predictor, development, whole, seed)(unseen) for seed in seeds]
     mean, truth = np.mean(by_seed, axis=0), outcome.of(test)
     return Judged(
         name=predictor.name,

@@ -9,23 +9,19 @@ from bolus.core.learned import Split
 from bolus.core.randomness import stream
 from bolus.habitats.analyses import (
     AucComparison,
-    CalibrationCurve,
-    DecisionCurves,
     PartCount,
     PermutedControl,
     RecurrenceAnalysis,
-    RocRow,
 )
+from bolus.habitats.classifier_curves import calibration_groups, decision_curves, roc_row
 from bolus.habitats.cohort_table import HabitatCohort
 from bolus.habitats.recurrence import RecurrenceModel, fit_recurrence, rival_measures
 from bolus.habitats.track import Interval
-from bolus.metrics import auc_with_interval, brier, calibration_slope, delong_test, net_benefit
+from bolus.metrics import delong_test
 from bolus.simulate.null import finding
 
 CLASSIFIER = "habitats"
-_THRESHOLDS = np.linspace(0.05, 0.95, 19)
 _SIGNIFICANT = 0.05
-_GROUPS = 4
 
 Labels = Bool[np.ndarray, " patients"]
 Scores = Float[np.ndarray, " patients"]
@@ -62,12 +58,12 @@ def analyse_recurrence(
     return RecurrenceAnalysis(
         counts=_counts(known, split),
         weights=dict(zip(model.names, model.weights.tolist(), strict=True)),
-        rocs=tuple(_roc(name, score, label) for name, score in rows.items()),
+        rocs=tuple(roc_row(name, score, label) for name, score in rows.items()),
         comparisons=tuple(
             _compared(name, rows[CLASSIFIER], score, label) for name, score in rivals.items()
         ),
-        calibration=_calibration(probability, label),
-        decision=_decision(probability, label),
+        calibration=calibration_groups(probability, label),
+        decision=decision_curves({CLASSIFIER: probability}, label),
         permuted=permuted_recurrence(known, split, runs=permutations, seed=seed),
         subjects=test.subjects,
         probability=probability,
@@ -148,54 +144,12 @@ def _counts(cohort: HabitatCohort, split: Split) -> tuple[PartCount, ...]:
     return tuple(rows)
 
 
-def _roc(name: str, score: Scores, label: Labels) -> RocRow:
-    from sklearn.metrics import roc_curve
-
-    area = auc_with_interval(score, label)
-    false_positives, true_positives, _ = roc_curve(label, score, drop_intermediate=False)
-    return RocRow(
-        name=name,
-        auc=Interval(area.value, area.low, area.high),
-        false_positives=np.asarray(false_positives),
-        true_positives=np.asarray(true_positives),
-    )
-
-
 def _compared(name: str, own: Scores, other: Scores, label: Labels) -> AucComparison:
     found = delong_test(own, other, label)
     return AucComparison(
         against=name,
         difference=Interval(found.difference, found.low, found.high),
         p_value=found.p_value,
-    )
-
-
-def _calibration(probability: Scores, label: Labels) -> CalibrationCurve:
-    """Compare predicted with observed shares in groups of like size (Wilson's interval)."""
-    from scipy.stats import binomtest
-
-    groups = np.array_split(np.argsort(probability, kind="stable"), _GROUPS)
-    tests = [binomtest(int(label[group].sum()), len(group)) for group in groups]
-    bounds = [test.proportion_ci(method="wilson") for test in tests]
-    slope = calibration_slope(probability, label)
-    return CalibrationCurve(
-        predicted=np.array([probability[group].mean() for group in groups]),
-        observed=np.array([label[group].mean() for group in groups]),
-        lower=np.array([bound.low for bound in bounds]),
-        upper=np.array([bound.high for bound in bounds]),
-        slope=Interval(slope.slope, *slope.slope_interval),
-        brier=brier(probability, label).value,
-    )
-
-
-def _decision(probability: Scores, label: Labels) -> DecisionCurves:
-    return DecisionCurves(
-        thresholds=_THRESHOLDS,
-        net_benefit={
-            CLASSIFIER: net_benefit(probability, label, _THRESHOLDS),
-            "all": net_benefit(np.ones(len(label)), label, _THRESHOLDS),
-            "none": np.zeros(len(_THRESHOLDS)),
-        },
     )
 
 

@@ -227,11 +227,11 @@ def json_text(values: JSON) -> str:
 _README_DERIVATIVES = """\
 Research use only. Not a medical device. Not for diagnosis or treatment decisions.
 
-Made by bolus. Where a session was quantified, each step (`dsc`, `dce`) has a folder with its
-`report.html`, maps and tables in `perf`, masks and labels in `anat`. `habitats` of a session has
-its tumour habitats, that of a subject what became of them. A `receipt.json` has the
-SHA-256 of every file and of every input; `bolus verify FOLDER` compares them. Each map has a JSON
-file with its unit, method and history.
+Made by bolus. Where a session was quantified, each step (`dsc`, `dce`, `codes`) has a folder with
+its `report.html`, maps and tables in `perf`, masks and labels in `anat`. `habitats` of a session
+has its tumour habitats, that of a subject what became of them; `prediction` what a network says of
+it. A `receipt.json` has the SHA-256 of every file and of every input; `bolus verify FOLDER`
+compares them. Each map has a JSON file with its unit, method and history.
 """
 
 _IGNORED_DERIVATIVES = """\
@@ -239,7 +239,9 @@ _IGNORED_DERIVATIVES = """\
 **/perf/
 **/dsc
 **/dce
+**/codes
 **/habitats
+**/prediction
 group
 group_habitats
 failed.tsv

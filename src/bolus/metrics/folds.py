@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
 
 from bolus.core.learned import Split
 from bolus.core.randomness import stream
@@ -45,7 +46,7 @@ def subject_folds(
         (['a', 'b', 'c', 'd'], [1, 1])
     """
     labels = list(strata) if strata is not None else [""] * len(subjects)
-    first = {}
+    first: dict[str, str] = {}
     for subject, label in zip(subjects, labels, strict=True):
         first.setdefault(subject, label)
     if not 2 <= folds <= len(first) or not 0 <= validation < 1:
@@ -108,7 +109,7 @@ def _dealt(first: dict[str, str], parts: int, *, seed: int, name: str) -> dict[s
     return found
 
 
-def dealt_labels(labels: Sequence[bool], *, seed: int) -> np.ndarray:
+def dealt_labels(labels: Bool[np.ndarray, " n"] | Sequence[bool], *, seed: int) -> np.ndarray:
     """Return labels dealt anew at random: what a control without any signal is fitted on.
 
     Args:

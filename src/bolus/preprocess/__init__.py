@@ -9,7 +9,12 @@ from bolus.preprocess.alignment import (
     resample_mask_through,
 )
 from bolus.preprocess.brain import baseline_image, find_brain
-from bolus.preprocess.motion import MotionCorrection, apply_motion, correct_motion
+from bolus.preprocess.motion import (
+    MotionCorrection,
+    apply_motion,
+    correct_motion,
+    reapply_motion,
+)
 from bolus.preprocess.quality import SeriesQuality, measure_quality
 from bolus.preprocess.register import register_visits
 from bolus.preprocess.resample import (
@@ -30,6 +35,7 @@ __all__ = [
     "correct_motion",
     "find_brain",
     "measure_quality",
+    "reapply_motion",
     "register_visits",
     "resample_image_through",
     "resample_labels",

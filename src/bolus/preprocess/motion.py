@@ -10,7 +10,12 @@ from scipy import ndimage
 
 from bolus.core import SIGNAL, Grid, PerfusionSeries, Step
 from bolus.errors import Code, GeometryError, QualityWarning
-from bolus.preprocess.rigid import Registration, displacement_mm, frame_parameters
+from bolus.preprocess.rigid import (
+    Registration,
+    displacement_mm,
+    frame_matrix,
+    frame_parameters,
+)
 
 _FEWEST_IN_PLANE = 16
 """Voxels per side below which there is no shape to register."""
@@ -149,6 +154,49 @@ def apply_motion(
         return series
     step = Step("preprocess.apply_motion", {"frames_resampled": len(motion.resampled)})
     return _moved_back(series, motion.matrices, motion.resampled, step, overwrite=overwrite)
+
+
+def reapply_motion(
+    series: PerfusionSeries,
+    parameters: Float[np.ndarray, "t 6"],
+    moved_mm: Float[np.ndarray, " t"],
+    *,
+    overwrite: bool = False,
+) -> PerfusionSeries:
+    """Move the frames of a series back as an earlier run found, without searching again.
+
+    Args:
+        series: signal [a.u.] of that run, as it was read.
+        parameters: as in `MotionCorrection`.
+        moved_mm: displacement of every frame; those that hardly moved are left as they are.
+        overwrite: as in `correct_motion`.
+
+    Returns:
+        The series as that run had it, but for rounding.
+
+    Raises:
+        GeometryError: another number of frames.
+
+    Assumes:
+        The motion is that of this series.
+
+    Source:
+        See `correct_motion`.
+    """
+    if parameters.shape != (len(series.time), 6) or len(moved_mm) != len(parameters):
+        raise GeometryError(
+            Code.GRID_MISMATCH,
+            f"motion of {len(parameters)} frames for a series of {len(series.time)}",
+            mend="give the motion that was found on this series",
+        )
+    frames = tuple(int(frame) for frame in np.flatnonzero(moved_mm >= _STILL_MM))
+    if not frames:
+        return series
+    matrices = np.array([frame_matrix(row, series.grid) for row in parameters])
+    step = Step(
+        "preprocess.reapply_motion", {"frames_resampled": len(frames)}, "10.1002/hbm.460030303"
+    )
+    return _moved_back(series, matrices, frames, step, overwrite=overwrite)
 
 
 def _untouched(series: PerfusionSeries, reason: str) -> MotionCorrection:

@@ -197,6 +197,27 @@ def frame_parameters(matrix: Float[np.ndarray, "4 4"], grid: Grid) -> Float[np.n
     return np.concatenate([shift, angles])
 
 
+def frame_matrix(parameters: Float[np.ndarray, " 6"], grid: Grid) -> Float[np.ndarray, "4 4"]:
+    """Return the rigid matrix of translations [mm] and rotations [deg] about the grid's centre.
+
+    Args:
+        parameters: as `frame_parameters` gives them.
+        grid: the same one.
+
+    Example:
+        >>> from bolus.preprocess.rigid import frame_matrix, frame_parameters
+        >>> grid = Grid(shape=(9, 9, 3), affine=np.eye(4))
+        >>> moved = np.array([1.5, 0, -2, 3, 0, 1])
+        >>> bool(np.allclose(frame_parameters(frame_matrix(moved, grid), grid), moved))
+        True
+    """
+    centre = grid.centres_mm((np.array(grid.shape) - 1)[None] / 2)[0]
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", parameters[3:], degrees=True).as_matrix()
+    matrix[:3, 3] = parameters[:3] + centre - matrix[:3, :3] @ centre
+    return matrix
+
+
 def displacement_mm(matrix: Float[np.ndarray, "4 4"], places: Float[np.ndarray, "n 3"]) -> float:
     """Return the mean distance [mm] that a matrix moves some places (n, 3) [mm]."""
     moved = places @ matrix[:3, :3].T + matrix[:3, 3]

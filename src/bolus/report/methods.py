@@ -91,6 +91,14 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "correct_motion": "Head motion was corrected by rigid registration of every frame, "
         "by least squares",
         "apply_motion": "The second echo was moved as the first",
+        "from_frame": "Frames before the steady state of the signal were left out",
+        "predict_sequence": "An ensemble of networks read the mean signal curves of the tumour's "
+        "parts and of an artery, and gave a probability with an interval",
+        "find_exam_bolus": "Steady state and arrival of the bolus were found on the mean curve of "
+        "the tumour",
+        "encode_curves": "The signal curve of every voxel of the tumour was given a code by a "
+        "network (vector-quantised autoencoder) that looks at its shape alone",
+        "reapply_motion": "Head motion was corrected as it had been found when the maps were made",
         "find_brain": "The brain was segmented on the perfusion series itself",
         "baseline_image": "The baseline image is the mean of the frames before the bolus",
         "find_bolus": "Steady state, baseline, bolus arrival and first pass were found "

@@ -39,6 +39,11 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1093/neuonc/noaa141": "Boxerman JL, Quarles CC, Hu LS, et al. Consensus "
         "recommendations for a dynamic susceptibility contrast MRI protocol for use in high-grade "
         "gliomas. Neuro-Oncology 2020;22:1262-1275.",
+        "10.1093/neuonc/noz095": "Choi KS, Choi SH, Jeong B. Prediction of IDH genotype in gliomas "
+        "with dynamic susceptibility contrast perfusion MR imaging using an explainable recurrent "
+        "neural network. Neuro-Oncology 2019;21:1197-1209.",
+        "10.48550/arXiv.1711.00937": "van den Oord A, Vinyals O, Kavukcuoglu K. Neural discrete "
+        "representation learning. Adv Neural Inf Process Syst 2017;30:6306-6315.",
         "10.1002/mrm.1910140211": "Rosen BR, Belliveau JW, Vevea JM, Brady TJ. Perfusion imaging "
         "with NMR contrast agents. Magn Reson Med 1990;14:249-265.",
         "10.1002/mrm.1910360510": "Østergaard L, Weisskoff RM, Chesler DA, Gyldensted C, Rosen BR. "

@@ -198,6 +198,5 @@ def _brightness(settings: PatientSettings, parts: tuple[Parts, Parts]) -> np.nda
 
 def _weighted(r1_per_s: np.ndarray) -> np.ndarray:
     """Return the magnitude of the T1-weighted sequence of `structural`."""
-    return np.abs(
-        inverted(r1_per_s, repetition_time_s=_REPETITION_S, inversion_time_s=_INVERSION_S)
-    )
+    signal = inverted(r1_per_s, repetition_time_s=_REPETITION_S, inversion_time_s=_INVERSION_S)
+    return np.asarray(np.abs(signal))

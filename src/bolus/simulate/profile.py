@@ -10,7 +10,7 @@ import numpy as np
 from bolus.core.randomness import stream
 from bolus.simulate.effects import PATIENT, REFERENCE, combined, effect
 from bolus.simulate.genotype import Genotype, draw_genotype
-from bolus.simulate.growth import Glioma
+from bolus.simulate.growth import INFILTRATION_MOST_MM, Glioma
 from bolus.simulate.patient import Physiology
 from bolus.simulate.physics import NativeTissue
 from bolus.simulate.tissues import TISSUES, TissueModel
@@ -208,7 +208,7 @@ def _glioma(seed: int, genotype: Genotype) -> Glioma:
         nonviable=nonviable,
         hypervascular=hypervascular,
         oedema_ml=min(size("oedema"), effect("preoperative", "oedema most")),
-        infiltration_mm=size("infiltration"),
+        infiltration_mm=min(size("infiltration"), INFILTRATION_MOST_MM),
         satellites=round(
             min(random.poisson(satellites), effect("preoperative", "satellites most"))
         ),

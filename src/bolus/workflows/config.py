@@ -105,6 +105,44 @@ class HabitatSettings(_Section):
     seed: Annotated[int, Field(ge=0)] = 1
 
 
+class CodesSettings(_Section):
+    """Perfusion codes of the tumour's signal curves: a step of `bolus run`, and its network."""
+
+    enabled: bool = False
+    """A step of its own in `bolus run`, for sessions with DSC and a tumour."""
+    weights: Path | None = None
+    """Of `bolus train codes`; None: those that come with bolus."""
+    positions: Annotated[int, Field(ge=1, le=6)] = 3
+    """Places in time at which a curve is given a sub-code; of a training."""
+    codes_each: Annotated[int, Field(ge=2, le=8)] = 2
+    """Sub-codes to choose from at each place: positions x codes give codes_each ** positions."""
+
+
+class TrainSettings(_Section):
+    """How `bolus train` learns; None: the recipe of the network."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32"
+    network: str = "attention_lstm"
+    """Of the sequence model: a name of the table of sequence networks."""
+    members: Annotated[int, Field(ge=2, le=50)] = 5
+    """Networks of an ensemble, from whose spread the interval of a prediction comes."""
+    seeds: Annotated[int, Field(ge=1, le=50)] = 5
+    """Repeats with other seeds, whose spread the table of results shows."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Shares of the patients; the rest trains. Of each scanner in these shares."""
+    label: str = "idh"
+    positive: str = "mutant"
+    """What is predicted: a label of the patients, and the value whose probability is given."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Of the processor; the same number gives the same bytes."""
+
+
 class Config(_Section):
     """The whole file. Every section and every key may be left out."""
 
@@ -114,6 +152,8 @@ class Config(_Section):
     dce: DceSettings = DceSettings()
     burden: BurdenSettings = BurdenSettings()
     habitats: HabitatSettings = HabitatSettings()
+    codes: CodesSettings = CodesSettings()
+    train: TrainSettings = TrainSettings()
 
 
 def read_config(path: Path | None) -> Config:

@@ -1,4 +1,4 @@
-"""One session of a dataset: its DSC, then its DCE; each stands or fails alone."""
+"""One session of a dataset: its DSC, its DCE, its codes; each stands or fails alone."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from types import MappingProxyType
 from bolus import io
 from bolus.core import SessionKey
 from bolus.errors import BolusError, Code, ResourceError
+from bolus.workflows.codes_series import CodesPaths
+from bolus.workflows.codes_step import CodesOutcome, run_codes
 from bolus.workflows.config import Config
 from bolus.workflows.dce_exam import DceOutcome, run_dce_exam
 from bolus.workflows.dce_inputs import DcePaths
@@ -28,14 +30,22 @@ class SessionJob:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What is to be done, in this order."""
-        there = (("dsc", self.files.series), ("dce", self.files.dce))
-        return tuple(step for step, series in there if series is not None)
+        """What is to be done, in this order; codes are of the tumour in a DSC series."""
+        codes = self.config.codes.enabled and self.files.series is not None
+        there = (
+            ("dsc", self.files.series is not None),
+            ("dce", self.files.dce is not None),
+            ("codes", codes and self.files.tumour is not None),
+        )
+        return tuple(step for step, asked in there if asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOutcome:
-    """What became of one step, "dsc" or "dce", of a session: the report, or why there is none."""
+    """What became of one step of a session: the report, or why there is none.
+
+    `step` is "dsc", "dce" or "codes".
+    """
 
     key: SessionKey
     step: str
@@ -114,6 +124,19 @@ def _dce(job: SessionJob, progress: Progress) -> DceOutcome:
     )
 
 
+def _codes(job: SessionJob, progress: Progress) -> CodesOutcome:
+    files = job.files
+    assert files.series is not None  # a step of this job
+    return run_codes(
+        CodesPaths(series=files.series, second_echo=files.second_echo, dsc=_folder(job, "dsc")),
+        job.config,
+        _folder(job, "codes"),
+        names=io.OutputNames(key=files.key, space=SPACE),
+        label=files.key.prefix,
+        progress=progress,
+    )
+
+
 def _folder(job: SessionJob, step: str) -> Path:
     return job.out_dir / job.files.key.folder / step
 
@@ -133,12 +156,14 @@ def _step(job: SessionJob, step: str, progress: Progress) -> SessionOutcome:
         bug = ResourceError(
             Code.INTERNAL,
             f"a bug in bolus ({type(error).__name__})",
-            mend=f"run its series alone with `bolus {step}`, which writes a file to report it with",
+            mend="run the session alone with --participant-label, and report it with its settings"
+            if step == "codes"
+            else f"run its series alone with `bolus {step}`, which writes a file to report it with",
         )
         return SessionOutcome(key=key, step=step, error=bug)
     return SessionOutcome(key=key, step=step, report=done.report, skipped=done.skipped)
 
 
-_WORK: Mapping[str, Callable[[SessionJob, Progress], ExamOutcome | DceOutcome]] = MappingProxyType(
-    {"dsc": _dsc, "dce": _dce}
+_WORK: Mapping[str, Callable[[SessionJob, Progress], ExamOutcome | DceOutcome | CodesOutcome]] = (
+    MappingProxyType({"dsc": _dsc, "dce": _dce, "codes": _codes})
 )

@@ -21,7 +21,7 @@ from bolus.quantify.regions import REFERENCE_ERROR
 from bolus.workflows.notices import collected
 
 _SIDECAR_LIMIT_BYTES = 1 << 20
-_STEPS = ("dsc", "dce")
+_STEPS = ("dsc", "dce", "codes")
 ADC = "adc"
 _PARTS = ("hypervascular", "hypovascular", "nonviable", "radiation")
 """Parts of a simulated tumour that take up agent."""
@@ -174,7 +174,7 @@ def read_visit(
         maps=MappingProxyType({key: maps[key] for key in features}),
         labels=labels,
         lesion=lesion,
-        scanner=files.when.scanner or _scanner(files.series),
+        scanner=files.when.scanner or scanner_of(files.series),
         reference_error=max(map(_reference_error, maps.values()), default=0.0),
         notices=tuple(notices),
     )
@@ -202,7 +202,7 @@ def lesion_of(labels: LabelMap, names: Sequence[str] = (), *, where: Path | None
         [False, True, False]
     """
     known = tuple(labels.names.values())
-    chosen = tuple(name for name in known if name in names) if names else _enhancing(known)
+    chosen = tuple(name for name in known if name in names) if names else enhancing_names(known)
     if not chosen:
         asked = f"none is called {', '.join(names)}" if names else "none says that it enhances"
         raise FileError(
@@ -215,7 +215,13 @@ def lesion_of(labels: LabelMap, names: Sequence[str] = (), *, where: Path | None
     return Mask(values=mask.values, grid=mask.grid, name="lesion").require_some()
 
 
-def _enhancing(known: tuple[str, ...]) -> tuple[str, ...]:
+def enhancing_names(known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels that say of themselves that they enhance, of a simulated tumour its parts.
+
+    Example:
+        >>> enhancing_names(("necrotic core", "oedema", "enhancing tumour"))
+        ('enhancing tumour',)
+    """
     by_name = tuple(
         name for name in known
         if "enhanc" in name.lower() and not name.lower().startswith(("non", "not "))
@@ -329,7 +335,7 @@ def _read_adc(files: VisitFiles) -> ParameterMap:
         raise error.at(files.images.dwi) from None
 
 
-def _scanner(series: Path | None) -> str:
+def scanner_of(series: Path | None) -> str:
     """Return what the sidecar of the series calls its scanner; "" where it does not."""
     beside = io.find_sidecar(series) if series is not None else None
     if beside is None:

@@ -7,7 +7,7 @@ import pytest
 
 from bolus.core import Acquisition, CurveCohort, CurveExam, SessionKey, TimeAxis, stream
 from bolus.errors import LeakageError, MetadataError
-from bolus.habitats.judge import Judging, judge, null_aucs
+from bolus.habitats.judge import Judging, dealt_parts, judge, null_aucs
 from bolus.habitats.predictors import (
     BASELINES,
     Outcome,
@@ -138,9 +138,9 @@ def test_a_predictor_never_sees_the_exams_it_is_judged_by():
 ], ids=lambda p: p.name)  # fmt: skip
 def test_dealt_labels_give_one_half(predictor):
     found = null_aucs(predictor, DEVELOPMENT, TEST, outcome=IDH, repeats=30, seed=4)
-    false = sum(not one.low <= 0.5 <= one.high for one in found)
+    false = sum(one.p_value < 0.05 for one in found)
 
-    assert np.mean([one.value for one in found]) == pytest.approx(0.5, abs=0.05)
+    assert np.mean([one.auc for one in found]) == pytest.approx(0.5, abs=0.05)
     assert false <= 4  # 5 % of 30 and its binomial scatter; the certificate counts many more
 
 
@@ -149,3 +149,30 @@ def test_an_unknown_label_is_said():
 
     with pytest.raises(MetadataError, match="no label idh"):
         IDH.of(unknown)
+
+
+def test_what_is_judged_has_no_label_and_no_truth():
+    """A predictor that reads the label of the exam it is asked about finds none."""
+
+    def fit(training, validation, seed):
+        return lambda asked: np.array([
+            {"mutant": 0.9}.get(e.labels.get("idh", ""), 0.1 + len(e.tissue)) for e in asked.exams
+        ])  # fmt: skip
+
+    known = CurveCohort(exams=tuple(
+        dataclasses.replace(e, tissue=np.ones(3, np.uint8)) for e in TEST.exams
+    ))  # fmt: skip
+    row = judge([Predictor(name="peek", fit=fit)], DEVELOPMENT, known, outcome=IDH, how=QUICK
+                ).rows[0]  # fmt: skip
+
+    assert set(row.test_probability) == {0.1}
+    assert row.test.auc.value == row.development.auc.value == 0.5
+
+
+def test_parts_are_dealt_within_themselves():
+    development, test = dealt_parts(DEVELOPMENT, TEST, outcome=IDH, seed=3)
+
+    for dealt, part in ((development, DEVELOPMENT), (test, TEST)):
+        assert IDH.of(dealt).sum() == IDH.of(part).sum()
+        assert (IDH.of(dealt) != IDH.of(part)).any()
+        assert dealt.subjects == part.subjects

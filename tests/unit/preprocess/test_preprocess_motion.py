@@ -12,7 +12,7 @@ from synthetic_head import (
 
 from bolus.core import DELTA_R2S, Grid, Step
 from bolus.errors import GeometryError, QualityWarning, QuantityError
-from bolus.preprocess import apply_motion, correct_motion
+from bolus.preprocess import apply_motion, correct_motion, reapply_motion
 
 MOTION = (
     ((0, 0, 0), (0, 0, 0)),
@@ -253,3 +253,14 @@ def test_whole_numbers_are_not_overwritten(moved):
 
     assert correct_motion(stored, overwrite=True).series.values.dtype == np.float32
     assert not np.shares_memory(correct_motion(stored, overwrite=True).series.values, stored.values)
+
+
+def test_motion_that_was_written_down_moves_the_series_again(moved):
+    series, _, found = moved
+
+    again = reapply_motion(series, found.parameters, found.displacement_mm)
+
+    np.testing.assert_allclose(again.values, found.series.values, rtol=1e-5, atol=1e-3)
+    assert again.provenance.steps[-1].function == "preprocess.reapply_motion"
+    with pytest.raises(GeometryError, match="frames"):
+        reapply_motion(series, found.parameters[:-1], found.displacement_mm)

@@ -11,6 +11,7 @@ import pytest
 from bolus.errors import MetadataError
 from bolus.simulate.effects import EFFECTS, combined, effect, effects_table
 from bolus.simulate.genotype import Genotype, draw_genotype
+from bolus.simulate.growth import INFILTRATION_MOST_MM
 from bolus.simulate.patient import Physiology
 from bolus.simulate.profile import draw_profile, mean_tumour_cbv
 from bolus.simulate.tissues import TISSUES
@@ -260,3 +261,8 @@ def test_bodies_follow_age_and_sex(cohort):
 
     assert haematocrit["male"] - haematocrit["female"] == pytest.approx(0.05, abs=0.01)
     assert np.corrcoef(age, output)[0, 1] < -0.15
+
+
+def test_a_rare_reach_stays_within_what_the_head_can_hold():
+    """Patient 319 of seed 7001 drew an infiltration of 12.5 mm, which no head is built with."""
+    assert draw_profile(7001, 319).glioma.infiltration_mm == INFILTRATION_MOST_MM

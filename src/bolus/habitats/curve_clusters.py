@@ -27,6 +27,9 @@ class CurveGroups:
 
     `curves` (k, 60) is what each group stands for, the largest drop first; `absolute` measures
     distances between points by mean absolute differences, otherwise by squares.
+
+    Assumes: groups are compact in the space that `embed` gives, with one scale for all of them.
+    Source: Lloyd, IEEE Trans Inf Theory 28 (1982) 129, the k-means whose centres these are.
     """
 
     embed: Embedding

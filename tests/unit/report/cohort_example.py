@@ -3,6 +3,7 @@
 import numpy as np
 
 from bolus.core import Provenance
+from bolus.core.learned import Split
 from bolus.habitats import Interval
 from bolus.habitats.analyses import (
     AucComparison,
@@ -23,7 +24,6 @@ from bolus.habitats.cohort_table import (
     Followed,
     HabitatCohort,
     HabitatRow,
-    Split,
 )
 from bolus.report.habitats_findings import HabitatCohortFindings
 

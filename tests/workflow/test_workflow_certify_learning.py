@@ -22,6 +22,7 @@ def parts():
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(chapter, "_REPEATS", {"quick": 20})
+    monkeypatch.setattr(chapter, "_LEAKS", {"quick": 10})
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def fit_sequence(
                 machine=machine or Machine(),
                 folder=None if folder is None else folder / f"member-{member + 1}",
                 on_epoch=None if on_epoch is None else _told(on_epoch, member),
+                about=asdict(settings),
             )
         )  # fmt: skip
     ensemble = _ensemble([done.network for done in trainings], inputs)

@@ -86,7 +86,7 @@ class _Dip:
     shoulder: int
 
 
-def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
+def find_bolus(series: PerfusionSeries, mask: Mask, *, arteries: bool = True) -> BolusTiming:
     """Find the baseline and the first pass in a signal series.
 
     The logarithm of the brain mean is searched for a dip: a valley that stands at least 2 % and
@@ -99,8 +99,8 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
 
     Args:
         series: signal [a.u.].
-        mask: the brain, or most of it; voxels with a non-finite or non-positive sample are left
-            out.
+        mask: the brain, or most of it; voxels without a positive signal throughout are left out.
+        arteries: the mask has some; where it has none they cannot tell if time runs backwards.
 
     Returns:
         Frame indices, the brain mean and its contrast-to-noise ratio.
@@ -113,9 +113,8 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
         GeometryError: the mask is empty or on another grid.
 
     Assumes:
-        Contrast lowers the signal of most of the brain while it passes (gradient or spin echo,
-        T2*- or T2-weighted); motion is small or corrected. Recirculation is less than 0.4 of the
-        first pass.
+        Contrast lowers the signal of most of the brain while it passes (T2*- or T2-weighted);
+        motion is small or corrected; recirculation is less than 0.4 of the first pass.
 
     Source:
         Ours; measured behaviour and limits: docs/science/bolus_detection.md.
@@ -134,7 +133,8 @@ def find_bolus(series: PerfusionSeries, mask: Mask) -> BolusTiming:
     log = np.log(mean)
     noise = _noise(log)
     dip = _first_pass(log, seconds, noise, sample)
-    judge_direction(log, seconds, sample, dip.peak)
+    if arteries:
+        judge_direction(log, seconds, sample, dip.peak)
     arrival, level = _arrival(log, dip.peak, noise)
     steady = _steady(log, arrival, noise)
     _require_baseline(arrival - steady, seconds, arrival, steady)

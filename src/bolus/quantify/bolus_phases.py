@@ -130,4 +130,4 @@ def find_exam_bolus(exam: CurveExam) -> BolusTiming:
         provenance=Provenance(),
     )
     every = Mask(values=np.ones(grid.shape, bool), grid=grid, name="tumour and white matter")
-    return find_bolus(series, every)
+    return find_bolus(series, every, arteries=False)

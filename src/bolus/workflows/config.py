@@ -141,6 +141,8 @@ class TrainSettings(_Section):
     """What is predicted: a label of the patients, and the value whose probability is given."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Of the processor; the same number gives the same bytes."""
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    """GPUs, or processes of the CPU, that share every batch."""
 
 
 class Config(_Section):

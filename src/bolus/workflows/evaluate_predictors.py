@@ -108,7 +108,8 @@ def _timed_once() -> Callable[[CurveExam], "ExamCurves"]:
 def _machine(config: Config, device: str) -> "Machine":
     from bolus.nets.machine import Machine
 
-    return Machine(accelerator=device, threads=config.train.threads)
+    asked = config.train
+    return Machine(accelerator=device, devices=asked.devices, threads=asked.threads)
 
 
 PREDICTORS: Mapping[str, Maker] = MappingProxyType(

@@ -36,8 +36,9 @@ CAUGHT = 0.6
 """Mean AUC on dealt labels that a leak has to reach for the control to have seen it."""
 _PATIENTS, _TESTED, _VOXELS = 160, 0.45, 60
 """Patients, the share of them that is judged by, and voxels of each tumour."""
-_REPEATS = {"quick": 40, "full": 200}
-_NETWORK_REPEATS = {"quick": 20, "full": 40}
+_REPEATS = {"quick": 200, "full": 400}
+_NETWORK_REPEATS = {"quick": 40, "full": 200}
+_LEAKS = {"quick": 20, "full": 100}
 _NETWORKS = "train.epochs = 2\ntrain.members = 2"
 """So that many fits are affordable; a leak would show all the same."""
 _NOISE = 400
@@ -117,7 +118,7 @@ def leak_part(
         parts: of `cohorts`.
         progress: told about it.
     """
-    repeats = _REPEATS[request.profile.name] // 2
+    repeats = _LEAKS[request.profile.name]
     with stage(progress, "Planted leaks"):
         stopped = float(planted_stops(*parts))
         outside, inside = (

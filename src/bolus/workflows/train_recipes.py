@@ -152,7 +152,8 @@ def machine_of(plan: TrainingPlan, config: Config) -> "Machine":
     """Return where a network is trained."""
     from bolus.nets.machine import Machine
 
-    return Machine(accelerator=plan.device, threads=config.train.threads)
+    asked = config.train
+    return Machine(accelerator=plan.device, devices=asked.devices, threads=asked.threads)
 
 
 def epochs_told(plan: TrainingPlan, name: str, epochs: int) -> Callable[["EpochRow"], None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bolus.core.learned import PARTS
-from bolus.io.tables import read_table
+from bolus.io.tables import MISSING, read_table
 from bolus.report.training_findings import ResultTable
 from bolus.report.wording import number
 from bolus.workflows.config import Config
@@ -112,7 +112,7 @@ def evaluated_in(folder: Path) -> Evaluated:
 
 
 def _with_interval(row: Mapping[str, str], name: str) -> str:
-    value, low, high = (
-        number(float(row[key]), 2) for key in (name, f"{name}_low95", f"{name}_high95")
-    )
-    return f"{value} ({low} to {high})"
+    """Return a figure with its interval; of a constant prediction some are not defined."""
+    cells = [row[key] for key in (name, f"{name}_low95", f"{name}_high95")]
+    value, low, high = (cell if cell == MISSING else number(float(cell), 2) for cell in cells)
+    return value if value == MISSING else f"{value} ({low} to {high})"

@@ -3,25 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from scipy import stats
 
 from bolus.core import LabelMap, Mask
 from bolus.habitats.perfusion_ratio import perfusion_ratio
-from bolus.quantify.regions import effective_count
 
 WHOLE = "whole tumour"
 _SHARED = 0.05
 _SCALE_PERCENTILE = 99.5
-_UNKNOWN = (float("nan"), float("nan"))
+_SIGMA = 1 / stats.norm.isf(0.25)
+"""Standard deviation of normal numbers over their median size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeShareRow:
     """How much of one region has one code.
 
-    `percent` is of the voxels of the region that have any code, with its 95 % interval, NaN where
-    there are none.
+    `percent` is of the voxels of the region that have any code, with the 95 % interval of what
+    noise does to it; NaN where there are none.
     """
 
     region: str
@@ -33,16 +33,19 @@ class CodeShareRow:
     high95: float
 
 
-def code_shares(codes: LabelMap, tumour: LabelMap) -> tuple[CodeShareRow, ...]:
+def code_shares(
+    codes: LabelMap, tumour: LabelMap, again: Integer[np.ndarray, "repeats x y z"]
+) -> tuple[CodeShareRow, ...]:
     """Return the share of each code in the whole tumour and in each of its parts.
 
-    This is the perfusion habitat ratio of a region, code by code. Wilson's interval of a share p
-    counts n_eff independent voxels instead of n, from the correlation in space of the codes, which
-    are in the order of their signal drop.
+    This is the perfusion habitat ratio of a region, code by code. Its interval is 1.96 standard
+    deviations of the shares in `again` to both sides, cut at 0 and 100 %.
 
     Args:
         codes: number of the code of each voxel, 0 where there is none; all names there are.
         tumour: its parts, on the same grid.
+        again: codes of the same voxels with noise of their own size added, two repeats or more;
+            see `noisy_again`.
 
     Returns:
         Rows of the whole tumour first, then of the parts in the order of their numbers, each with
@@ -52,10 +55,11 @@ def code_shares(codes: LabelMap, tumour: LabelMap) -> tuple[CodeShareRow, ...]:
         GeometryError: the grids differ.
 
     Assumes:
-        The interval is of voxels within this scan; that of another scan is not in it.
+        Noise is what another scan of the same protocol would change; outline, position and dose
+        of another scan are not in the interval.
 
     Source:
-        Wilson, J Am Stat Assoc 1927;22:209-212. Effective number: `quantify.effective_count`.
+        Bootstrap by noise: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 6.
 
     Example:
         >>> from bolus.core import Grid
@@ -63,7 +67,8 @@ def code_shares(codes: LabelMap, tumour: LabelMap) -> tuple[CodeShareRow, ...]:
         >>> drawn = LabelMap(values=np.ones((4, 1, 1), int), grid=grid, names={1: "core"})
         >>> found = LabelMap(values=np.array([1, 2, 2, 0]).reshape(4, 1, 1), grid=grid,
         ...                  names={1: "H1", 2: "H2"})
-        >>> [(row.code, row.voxels, round(row.percent)) for row in code_shares(found, drawn)]
+        >>> again = np.stack([found.values] * 2)
+        >>> [(row.code, row.voxels, round(row.percent)) for row in code_shares(found, drawn, again)]
         [('H1', 1, 33), ('H2', 2, 67)]
     """
     codes.grid.require_match(tumour.grid, what="the tumour")
@@ -73,20 +78,19 @@ def code_shares(codes: LabelMap, tumour: LabelMap) -> tuple[CodeShareRow, ...]:
     ]
     whole = Mask(values=tumour.values > 0, grid=tumour.grid, name=WHOLE)
     regions = [whole, *(parts if len(parts) > 1 else [])]
-    return tuple(row for region in regions for row in _rows(codes, region))
+    return tuple(row for region in regions for row in _rows(codes, region, again))
 
 
-def _rows(codes: LabelMap, region: Mask) -> list[CodeShareRow]:
+def _rows(codes: LabelMap, region: Mask, again: np.ndarray) -> list[CodeShareRow]:
     inside = region.values & (codes.values > 0)
-    count = int(np.count_nonzero(inside))
-    varied = count > 1 and np.ptp(codes.values[inside]) > 0
-    independent = effective_count(codes.values.astype(np.float64), inside) if varied else 1.0
-    percent = perfusion_ratio(codes.values[inside], count=max(codes.names))
+    states = max(codes.names)
+    percent = perfusion_ratio(codes.values[inside], count=states)
+    repeats = np.array([perfusion_ratio(one[inside], count=states) for one in again])
+    reach = stats.norm.isf(_SHARED / 2) * repeats.std(axis=0, ddof=1)
     rows = []
     for number in sorted(codes.names):
         voxels = int(np.count_nonzero(inside & (codes.values == number)))
-        share = float(percent[number - 1])
-        low, high = _wilson(share / 100, independent) if count else _UNKNOWN
+        share, off = float(percent[number - 1]), float(reach[number - 1])
         rows.append(
             CodeShareRow(
                 region=region.name,
@@ -94,19 +98,40 @@ def _rows(codes: LabelMap, region: Mask) -> list[CodeShareRow]:
                 voxels=voxels,
                 volume_ml=voxels * codes.grid.voxel_volume_ml,
                 percent=share,
-                low95=100 * low,
-                high95=100 * high,
+                low95=float(np.clip(share - off, 0, 100)),
+                high95=float(np.clip(share + off, 0, 100)),
             )
         )
     return rows
 
 
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of so many independent voxels, not always an integer."""
-    z = float(stats.norm.isf(_SHARED / 2))
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return float(max(min(middle - reach, share), 0)), float(min(max(middle + reach, share), 1))
+def noisy_again(
+    signal: Float[np.ndarray, "n t"], random: np.random.Generator
+) -> Float[np.ndarray, "n t"]:
+    """Return curves with as much noise added as each already has.
+
+    The noise of a curve is the median size of its second differences; a passage, which is smooth,
+    hardly counts.
+
+    Args:
+        signal: curves [a.u.]; where one is not finite it stays so.
+        random: gives the noise.
+
+    Assumes:
+        Noise is normal and independent from frame to frame and voxel to voxel. Where series were
+        interpolated (motion correction) neighbours share it, and shares vary more than this says.
+
+    Source:
+        Rice, Ann Stat 12 (1984) 1215, of differences; second ones and the median are ours.
+
+    Example:
+        >>> flat = np.full((1, 40), 5.0)
+        >>> bool((noisy_again(flat, np.random.default_rng(1)) == flat).all())
+        True
+    """
+    size = np.median(np.abs(np.diff(signal, n=2, axis=1)), axis=1, keepdims=True)
+    noise = random.standard_normal(signal.shape, dtype=np.float32)
+    return np.asarray(signal + _SIGMA / np.sqrt(6.0) * size * noise, signal.dtype)
 
 
 def code_quartiles(

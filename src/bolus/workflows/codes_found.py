@@ -1,6 +1,7 @@
 """From a tumour's signal curves to everything that the report and the files of codes show."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,19 @@ from bolus.core import (
     Provenance,
     Step,
     Weights,
+    stream,
 )
 from bolus.core.quantities import LATENTS
 from bolus.errors import Code, QuantityError
-from bolus.habitats.code_shares import code_quartiles, code_shares
+from bolus.habitats.code_shares import code_quartiles, code_shares, noisy_again
 from bolus.report.codes_findings import CodeCurve, CodeFindings
 from bolus.workflows.codes_series import TumourSeries
 
 _MISFIT_LIMIT = "distance_p95"
 """In a card: the misfit that 95 % of the curves of the training stay below."""
+
+_REPEATS, _SEED = 30, 1
+"""Of the noise that the intervals of shares come from."""
 
 
 def found_codes(
@@ -57,13 +62,16 @@ def found_codes(
     tumour = read.tumour.foreground
     curves = signal.curves(tumour, dtype=np.float32)
     seconds = read.signal.time.seconds
+    coded = partial(
+        encode_curves,
+        interval_s=signal.time.uniform_step_s(),
+        arrival_s=arrival_seconds(read.bolus, seconds - seconds[read.bolus.steady]),
+        weights=weights,
+    )
+    random = stream(_SEED, "codes", "noise")
     with one_thread_count(1):  # sums of floats are then added in one order everywhere
-        found = encode_curves(
-            curves,
-            interval_s=signal.time.uniform_step_s(),
-            arrival_s=arrival_seconds(read.bolus, seconds - seconds[read.bolus.steady]),
-            weights=weights,
-        )
+        found = coded(curves)
+        again = [coded(noisy_again(curves, random)).codes for _ in range(_REPEATS)]
     usable = found.codes > 0
     if not usable.any():
         raise QuantityError(
@@ -88,7 +96,7 @@ def found_codes(
         tumour=read.tumour,
         codes=codes,
         maps=_maps(columns, tumour, usable, history),
-        shares=code_shares(codes, read.tumour),
+        shares=code_shares(codes, read.tumour, np.array([_volume(tumour, one) for one in again])),
         curves=_curves(codes, curved, made),
         card=weights.card,
         weights_digest=weights.digest(),

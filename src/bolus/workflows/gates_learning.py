@@ -38,7 +38,7 @@ _PATIENTS, _TESTED, _VOXELS = 160, 0.45, 60
 """Patients, the share of them that is judged by, and voxels of each tumour."""
 _REPEATS = {"quick": 200, "full": 400}
 _NETWORK_REPEATS = {"quick": 40, "full": 200}
-_LEAKS = {"quick": 20, "full": 100}
+_LEAKS = {"quick": 60, "full": 200}
 _NETWORKS = "train.epochs = 2\ntrain.members = 2"
 """So that many fits are affordable; a leak would show all the same."""
 _NOISE = 400

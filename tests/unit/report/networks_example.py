@@ -59,7 +59,8 @@ def codes_findings() -> CodeFindings:
     return CodeFindings(
         label="sub-01", version="0", created="2026-01-01", signal=exam.signal,
         anatomy=exam.anatomy, brain=exam.brain, tumour=tumour, codes=codes,
-        maps=MapSet({"codedistance": misfit}), shares=code_shares(codes, tumour),
+        maps=MapSet({"codedistance": misfit}),
+        shares=code_shares(codes, tumour, np.stack([codes.values, codes.values[::-1]])),
         curves=tuple(
             CodeCurve(code=name, voxels=int((own == number).sum()), low=low, middle=middle,
                       high=high, ncbv=8.0 / number)

@@ -66,7 +66,7 @@ ROWS = (
     Row("determinism", "Threads, language, time zone, order of options",
         f"{SUITE}determinism.py", "byte-identical", ("test_",),
         "Habitats: the same bytes over 1, 2 and 4 threads and any order of patients "
-        "(tests/unit/habitats). Inference of networks: not built yet."),
+        "(tests/unit/habitats). Networks: the same over 1, 2 and 4 threads (tests/unit/nets)."),
     Row("bombs", "Bombs", f"{SUITE}bombs.py", "10 of 10 refused in < 2 s and < 300 MB", ("test_",),
         "DICOM bombs are among the bad DICOM kinds."),
     Row("traversal", "Hostile names", f"{SUITE}traversal.py", "30 of 30 refused",

@@ -15,8 +15,9 @@ from bolus.errors import Code, MetadataError, QuantityError
 from bolus.nets.batches import Tensors
 from bolus.nets.curve_augment import FRAMES, INTERVAL_S, held_places
 from bolus.nets.curve_medians import by_drop, curve_medians
+from bolus.nets.machine import Machine, one_thread_count
 from bolus.nets.physical_axis import AXIS, ExamCurves, align_curves
-from bolus.nets.train import EpochRow, Machine, Trained, TrainSettings, train
+from bolus.nets.train import EpochRow, Trained, TrainSettings, train
 from bolus.nets.vqvae import (
     CodeSettings,
     CodesTask,
@@ -123,6 +124,7 @@ def fit_curve_codes(
     return weights_of(fitted, _card(fitted, others)), done
 
 
+@one_thread_count(1)
 def encode_curves(
     signal: Float[np.ndarray, "n t"],
     *,

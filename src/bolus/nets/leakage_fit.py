@@ -13,7 +13,7 @@ from bolus.core.learned import ModelCard, ProtocolRange, Weights
 from bolus.errors import Code, FileError, QuantityError, TimingError
 from bolus.nets.batches import Tensors
 from bolus.nets.leakage import LeakageAutoencoder, LeakageSettings, LeakageTask, start_leakage
-from bolus.nets.machine import Machine
+from bolus.nets.machine import Machine, one_thread_count
 from bolus.nets.physical_axis import ExamCurves, PhysicalAxis, resampling
 from bolus.nets.train import EpochRow, Trained, TrainSettings, train
 from bolus.nets.weighting import load_weights, weights_of
@@ -108,6 +108,7 @@ def fit_leakage(
     return weights_of(done.network, card), done
 
 
+@one_thread_count(1)
 def leakage_score(exam: ExamCurves, weights: Weights) -> LeakageScore:
     """Score every curve of an exam by what normal tissue would not have done.
 

@@ -39,7 +39,10 @@ class Machine:
 
 @contextmanager
 def one_thread_count(threads: int) -> Iterator[None]:
-    """Use so many threads inside, and as many as before after it; 0 changes nothing."""
+    """Use so many threads inside, and as many as before after it; 0 changes nothing.
+
+    Around what uses a network it is 1: sums of floats are then added in one order everywhere.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

@@ -17,7 +17,7 @@ from bolus.core.arrays import read_only
 from bolus.errors import Code, InputError, MetadataError
 from bolus.nets.batches import Tensors, key_of
 from bolus.nets.curve_augment import FRAMES, INTERVAL_S
-from bolus.nets.machine import Machine
+from bolus.nets.machine import Machine, one_thread_count
 from bolus.nets.physical_axis import AXIS
 from bolus.nets.sequence import (
     STEPS,
@@ -175,6 +175,7 @@ def predict_sequence(cohort: CurveCohort, weights: Weights) -> SequencePredictio
     )
 
 
+@one_thread_count(1)
 def predict_inputs(
     inputs: Sequence[SequenceInput], ensemble: SequenceEnsemble
 ) -> SequencePrediction:

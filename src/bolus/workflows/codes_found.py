@@ -55,7 +55,6 @@ def found_codes(
         TimingError: frames are not evenly spaced.
     """
     from bolus.nets.curve_codes import encode_curves
-    from bolus.nets.machine import one_thread_count
     from bolus.nets.physical_axis import arrival_seconds
 
     signal = read.signal.from_frame(read.bolus.steady)
@@ -69,9 +68,8 @@ def found_codes(
         weights=weights,
     )
     random = stream(_SEED, "codes", "noise")
-    with one_thread_count(1):  # sums of floats are then added in one order everywhere
-        found = coded(curves)
-        again = [coded(noisy_again(curves, random)).codes for _ in range(_REPEATS)]
+    found = coded(curves)
+    again = [coded(noisy_again(curves, random)).codes for _ in range(_REPEATS)]
     usable = found.codes > 0
     if not usable.any():
         raise QuantityError(

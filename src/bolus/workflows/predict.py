@@ -119,11 +119,9 @@ def predict_exam(exam: CurveExam, weights: Weights, *, created: str) -> Predicti
     Raises:
         FileError: the weights are of another kind.
     """
-    from bolus.nets.machine import one_thread_count
     from bolus.nets.sequence_fit import predict_sequence
 
-    with one_thread_count(1):  # sums of floats are then added in one order everywhere
-        said = predict_sequence(CurveCohort(exams=(exam,)), weights)
+    said = predict_sequence(CurveCohort(exams=(exam,)), weights)
     card = weights.card
     step = Step(
         "nets.predict_sequence",

@@ -238,15 +238,15 @@ def _not_run(name: str, why: str) -> Gate:
 
 def _counts_table(found: dict[str, tuple[Finding, ...]]) -> ErrorTable:
     """Tabulate how often each predictor was fitted, what it found, and how it spread."""
-    columns = ("fits", "mean AUC", "standard deviation", "p < 0.05")
+    columns = ("fits", "mean AUC [%]", "standard deviation [%]", "p < 0.05")
     rows = tuple(
         ErrorRow(
             object="dealt labels",
             method=name,
             errors=(
                 float(len(claims)),
-                float(np.mean([claim.auc for claim in claims])),
-                float(np.std([claim.auc for claim in claims])),
+                100 * float(np.mean([claim.auc for claim in claims])),
+                100 * float(np.std([claim.auc for claim in claims])),
                 float(sum(claim.p_value < ALPHA for claim in claims)),
             ),
         )

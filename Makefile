@@ -28,11 +28,13 @@ demo: $(STAMP)  ## simulate a patient, run the whole main job, print where the r
 
 test: $(STAMP)  ## every test but the slow ones
 	@scripts/install_test_services
-	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile -m "not slow" src tests
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --doctest-modules src
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests
 
 test-all: $(STAMP)  ## every test
 	@scripts/install_test_services
-	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile src tests
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --doctest-modules src
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile tests
 
 check: $(STAMP)  ## lint, types, layers, documentation blocks
 	$(BIN)/ruff check .

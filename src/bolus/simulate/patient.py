@@ -186,7 +186,7 @@ def simulate_patient(settings: PatientSettings) -> SimulatedPatient:
         ...     voxel_mm=(7.0, 7.0, 24.0))
         >>> patient = simulate_patient(PatientSettings(seed=1, protocol=small))
         >>> patient.signal.values.shape, sorted(patient.truth)[:2]
-        ((32, 32, 4, 40), ['cbf', 'cbv'])
+        ((32, 32, 4, 40), ['adc', 'cbf'])
     """
     protocol, pose = settings.protocol, settings.head_pose
     grid = scan_grid(

@@ -91,6 +91,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "correct_motion": "Head motion was corrected by rigid registration of every frame, "
         "by least squares",
         "apply_motion": "The second echo was moved as the first",
+        "denoise_local_pca": "Noise was taken from the series by principal components of small "
+        "blocks, as many as stand out by Marchenko and Pastur's law",
         "from_frame": "Frames before the steady state of the signal were left out",
         "predict_sequence": "An ensemble of networks read the mean signal curves of the tumour's "
         "parts and of an artery, and gave a probability with an interval",

@@ -58,6 +58,8 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "timing-insensitive technique for estimating flow in MR perfusion-weighted imaging using "
         "singular value decomposition with a block-circulant deconvolution matrix. Magn Reson Med "
         "2003;50:164-174.",
+        "10.1016/j.neuroimage.2016.08.016": "Veraart J, Novikov DS, Christiaens D, et al. "
+        "Denoising of diffusion MRI using random matrix theory. NeuroImage 2016;142:394-406.",
         "10.1016/j.neuroimage.2006.06.015": "Mouridsen K, Friston K, Hjort N, et al. Bayesian "
         "estimation of cerebral perfusion using a physiological model of microvasculature. "
         "NeuroImage 2006;33:570-579.",

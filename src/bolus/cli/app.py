@@ -10,6 +10,7 @@ from bolus import RESEARCH_USE, __version__
 from bolus.cli import show
 from bolus.cli.certify import certify
 from bolus.cli.dce import dce
+from bolus.cli.enhance import enhance
 from bolus.cli.evaluate import evaluate
 from bolus.cli.export_dicom import export
 from bolus.cli.failure import EXIT_INPUT, EXIT_INTERRUPTED, exit_codes
@@ -155,6 +156,7 @@ def curves(
 
 app.command()(run)
 app.command()(dce)
+app.command()(enhance)
 app.command()(simulate)
 app.command()(certify)
 app.add_typer(habitats)

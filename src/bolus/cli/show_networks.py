@@ -1,4 +1,4 @@
-"""What `bolus train` and `bolus predict` print when they are done."""
+"""What commands of networks, and of what is done to series, print when they are done."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from bolus import RESEARCH_USE
 from bolus.cli.show import facts
 
 if TYPE_CHECKING:
+    from bolus.workflows.enhance import EnhanceOutcome, EnhanceRequest
     from bolus.workflows.evaluate import EvaluateOutcome
     from bolus.workflows.predict import PredictOutcome
     from bolus.workflows.train import TrainOutcome
@@ -62,4 +63,27 @@ def prediction(outcome: "PredictOutcome", *, as_json: bool) -> None:
         RESEARCH_USE,
         f"Report  {outcome.report}",
     ]
+    facts(values, lines, as_json=as_json)
+
+
+def enhancement(request: "EnhanceRequest", outcome: "EnhanceOutcome", *, as_json: bool) -> None:
+    """Print what changed, and where the series and the page are."""
+    from bolus.workflows.enhance import enhanced_name
+
+    found = outcome.findings
+    image = request.output / f"{enhanced_name(request)}.nii.gz"
+    values: dict[str, object] = {
+        "series": str(image),
+        "report": str(outcome.report),
+        "skipped": outcome.skipped,
+    }
+    lines = ["Already complete: same inputs, settings and version."] * outcome.skipped
+    if found is not None:
+        before, after = found.change.tsnr
+        values |= {"tsnr_before": before, "tsnr_after": after}
+        lines.append(f"tSNR before the bolus  {before:.0f} -> {after:.0f}")
+        if found.change.shape is not None:
+            values["vessel_height_change"] = found.change.shape.peak
+            lines.append(f"Height of vessels      {100 * found.change.shape.peak:+.1f} %")
+    lines += ["", RESEARCH_USE, f"Series  {image}", f"Report  {outcome.report}"]
     facts(values, lines, as_json=as_json)

@@ -12,6 +12,7 @@ from bolus.io.derivatives import (
     write_map,
     write_mask,
     write_probability,
+    write_series,
 )
 from bolus.io.dicom_series import read_dicom_series
 from bolus.io.manifest import Manifest
@@ -72,6 +73,7 @@ __all__ = [
     "write_map",
     "write_mask",
     "write_probability",
+    "write_series",
     "write_table",
     "write_volume",
 ]

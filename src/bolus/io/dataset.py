@@ -16,6 +16,7 @@ from bolus.io.derivatives import (
     derivative_files,
     json_text,
     write_labels,
+    write_series,
 )
 from bolus.io.manifest import Manifest
 from bolus.io.nifti import write_volume
@@ -194,8 +195,8 @@ def _write_session(output: OutputFolder, session: RawSession) -> Path:
         stem = f"{start}_dsc"
     else:
         stem = f"{start}_echo-1_dsc"
-        _write_series(output, f"{start}_echo-2_dsc", session.second_echo)
-    _write_series(output, stem, session.signal)
+        write_series(output, f"{start}_echo-2_dsc", session.second_echo)
+    write_series(output, stem, session.signal)
     if session.anatomy is not None and session.anatomy_grid is not None:
         anatomy = f"{session.key.folder}/anat/{session.key.prefix}_T1w"
         write_volume(output.path(f"{anatomy}.nii.gz"), session.anatomy, session.anatomy_grid)
@@ -208,17 +209,6 @@ def _write_session(output: OutputFolder, session: RawSession) -> Path:
             output, names.segmentation("tumour"), session.tumour, sources=[f"bids::{stem}.nii.gz"]
         )
     return output.target / f"{stem}.nii.gz"
-
-
-def _write_series(output: OutputFolder, stem: str, series: PerfusionSeries) -> None:
-    step = series.time.uniform_step_s() if series.time.is_uniform else None
-    write_volume(
-        output.path(f"{stem}.nii.gz"), series.values, series.grid, frame_step_s=step, key="signal"
-    )
-    values = sidecar_values(series.acquisition, frame_step_s=step)
-    if step is None:
-        values["VolumeTiming"] = series.time.seconds.tolist()
-    output.write(f"{stem}.json", json_text(values))
 
 
 def _anatomy_values(series: PerfusionSeries) -> dict[str, object]:

@@ -8,15 +8,25 @@ import numpy as np
 from jaxtyping import Float
 
 from bolus._version import VERSION
-from bolus.core import FitStatus, Grid, LabelMap, Mask, ParameterMap, SessionKey
+from bolus.core import (
+    FitStatus,
+    Grid,
+    LabelMap,
+    Mask,
+    ParameterMap,
+    PerfusionSeries,
+    SessionKey,
+)
 from bolus.errors import Code, FileError
 from bolus.io.manifest import Manifest
 from bolus.io.nifti import write_volume
+from bolus.io.sidecar import sidecar_values
 from bolus.io.store import OutputFolder
 from bolus.io.tables import Cell, table_text
 
 BIDS_VERSION = "1.10.0"
 JSON = Mapping[str, object]
+_READING = "io.read_series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +120,33 @@ def write_map(
     _write(output, f"{stem}status", item.status, item, statuses)
     if item.std is not None:
         _write(output, f"{stem}std", item.std, item, {**coded, **from_map})
+    return name
+
+
+def write_series(output: OutputFolder, stem: str, series: PerfusionSeries) -> str:
+    """Write a series, and a sidecar that reading makes the same series of; return its name.
+
+    What was done to the series is listed under "Bolus", and is the begin of its history when it is
+    read again.
+
+    Args:
+        output: the open folder.
+        stem: name of the image without its ending.
+        series: signal [a.u.].
+    """
+    step = series.time.uniform_step_s() if series.time.is_uniform else None
+    name = f"{stem}.nii.gz"
+    write_volume(
+        output.path(name), series.values, series.grid, frame_step_s=step, key=series.quantity.key
+    )
+    values = sidecar_values(series.acquisition, frame_step_s=step)
+    if step is None:
+        values["VolumeTiming"] = series.time.seconds.tolist()
+    steps = json.loads(series.provenance.to_json())["steps"]
+    done = [one for one in steps if one["function"] != _READING]  # it will be read again
+    if done:
+        values["Bolus"] = {"Version": VERSION, "Steps": done}
+    output.write(f"{stem}.json", json_text(values))
     return name
 
 

@@ -26,7 +26,7 @@ from bolus.errors import BolusError, Code, FileError, GeometryError, QualityWarn
 from bolus.io.access import NIFTI_SUFFIXES, named, require_file, require_memory, stem_of
 from bolus.io.nifti_guard import HEADER_BYTES, NiftiHeader, read_header
 from bolus.io.settings import settle
-from bolus.io.sidecar import NO_SIDECAR, find_sidecar, read_sidecar
+from bolus.io.sidecar import NO_SIDECAR, earlier_steps, find_sidecar, read_sidecar
 from bolus.io.store import write_atomically
 from bolus.io.streams import ImageStream
 from bolus.io.tables import read_label_names
@@ -79,6 +79,7 @@ def read_series(
     beside = find_sidecar(path)
     sidecar = read_sidecar(beside) if beside else NO_SIDECAR
     with named(beside or path):
+        done_before = earlier_steps(sidecar)
         time, acquisition = settle(
             sidecar, header=header, given=given, frame_times_s=frame_times_s,
             frame_step_s=frame_step_s, excited=excited,
@@ -98,7 +99,8 @@ def read_series(
         time=time,
         acquisition=acquisition,
         provenance=Provenance(
-            steps=(Step("io.read_series", dict(acquisition.sources)),), inputs=tuple(inputs)
+            steps=(*done_before, Step("io.read_series", dict(acquisition.sources))),
+            inputs=tuple(inputs),
         ),
     )
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bolus.core import Acquisition, Assumed
+from bolus.core import Acquisition, Assumed, Step
 from bolus.core.arrays import Curve
 from bolus.errors import Code, FileError, MetadataError
 from bolus.io.access import named, read_bytes, stem_of
@@ -130,6 +130,30 @@ def sidecar_values(
     if sources:
         values[_SOURCES_KEY] = sources
     return values
+
+
+def earlier_steps(sidecar: Sidecar) -> tuple[Step, ...]:
+    """Return what bolus says in a sidecar of its own was done to the image before.
+
+    Args:
+        sidecar: of a map or series that bolus has written; of any other image there are none.
+
+    Raises:
+        FileError: the list is not as bolus writes it.
+    """
+    own = sidecar.values.get("Bolus")
+    listed = own.get("Steps", []) if isinstance(own, dict) else []
+    return tuple(_step(one) for one in (listed if isinstance(listed, list) else [None]))
+
+
+def _step(one: object) -> Step:
+    values = one if isinstance(one, dict) else {}
+    function, source = values.get("function"), values.get("source", "")
+    arguments = values.get("arguments", {})
+    if not (isinstance(function, str) and isinstance(source, str) and isinstance(arguments, dict)):
+        raise _invalid('"Bolus" does not list its steps as bolus does')
+    plain = {k: v for k, v in arguments.items() if isinstance(v, str | int | float)}
+    return Step(function, plain, source=source)
 
 
 def parse_object(content: bytes) -> dict[str, object]:

@@ -9,6 +9,7 @@ from bolus.preprocess.alignment import (
     resample_mask_through,
 )
 from bolus.preprocess.brain import baseline_image, find_brain
+from bolus.preprocess.local_pca import Denoised, denoise_local_pca
 from bolus.preprocess.motion import (
     MotionCorrection,
     apply_motion,
@@ -27,12 +28,14 @@ from bolus.preprocess.resample import (
 
 __all__ = [
     "Alignment",
+    "Denoised",
     "MotionCorrection",
     "SeriesQuality",
     "VisitImage",
     "apply_motion",
     "baseline_image",
     "correct_motion",
+    "denoise_local_pca",
     "find_brain",
     "measure_quality",
     "reapply_motion",

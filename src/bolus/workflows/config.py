@@ -82,6 +82,13 @@ class DceSettings(_Section):
     relaxivity_per_mmolar_s: Annotated[float, Field(gt=0, le=50)] | None = None
 
 
+class EnhanceSettings(_Section):
+    """What is done to series before they are quantified, in `bolus run`: a step of its own."""
+
+    dsc: Literal["none", "local_pca"] = "none"
+    dce: Literal["none", "local_pca"] = "none"
+
+
 class BurdenSettings(_Section):
     """Fractional tumour burden: nCBV below `low`, between, and above `high`."""
 
@@ -152,6 +159,7 @@ class Config(_Section):
     patient: PatientSettings = PatientSettings()
     dsc: DscSettings = DscSettings()
     dce: DceSettings = DceSettings()
+    enhance: EnhanceSettings = EnhanceSettings()
     burden: BurdenSettings = BurdenSettings()
     habitats: HabitatSettings = HabitatSettings()
     codes: CodesSettings = CodesSettings()

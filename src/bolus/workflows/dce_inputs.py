@@ -102,7 +102,7 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
     require_exam_memory(paths.series)
     notices: list[str] = []
     with collected(notices):
-        signal = _series(paths.series, config)
+        signal = read_dce_series(paths.series, config)
         grid = signal.grid
         scan = DceScan(
             label=label or series_name(paths.series),
@@ -118,7 +118,16 @@ def read_dce_scan(paths: DcePaths, config: Config, *, label: str = "") -> DceSca
     return replace(scan, notices=tuple(notices))  # known once the block has ended
 
 
-def _series(path: Path, config: Config) -> PerfusionSeries:
+def read_dce_series(path: Path, config: Config) -> PerfusionSeries:
+    """Read a DCE series; the settings win over the sidecar.
+
+    Args:
+        path: NIfTI or DICOM.
+        config: its sections `dce` and `acquisition`.
+
+    Raises:
+        BolusError: it cannot be read, or what has no default is missing.
+    """
     ours, shared = config.dce, config.acquisition
     for name, (bounds, option) in _OPTIONS.items():
         if (value := getattr(ours, name)) is not None:

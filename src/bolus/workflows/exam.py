@@ -121,13 +121,14 @@ def with_sidecars(files: Iterable[Path], images: Iterable[Path]) -> tuple[Path, 
 def config_digest(config: Config, *, without: str = "") -> str:
     """Return 16 hexadecimal digits that name the settings of maps.
 
-    Habitats, codes and trainings come after the maps and do not decide them.
+    Habitats, codes and trainings come after the maps and do not decide them; what was done to a
+    series before made another series.
 
     Args:
         config: settings.
         without: a section that does not decide the result, such as that of another step.
     """
-    text = config.model_dump_json(exclude={without, "habitats", "codes", "train"})
+    text = config.model_dump_json(exclude={without, "enhance", "habitats", "codes", "train"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from bolus.core import Acquisition, Assumed
+from bolus.core import Acquisition, Assumed, Step
 from bolus.errors import Code, FileError, MetadataError
 from bolus.io import find_sidecar, json_text, read_sidecar, sidecar_values
 from bolus.io.plausible import require_plausible
+from bolus.io.sidecar import earlier_steps
 
 FULL = Acquisition(
     echo_time_s=0.0301,
@@ -136,3 +137,24 @@ def test_the_sidecar_of_either_suffix_is_found(tmp_path):
 )
 def test_numbers_that_protocols_really_have_pass(field, value):
     assert require_plausible(field, value) == value
+
+
+def test_what_bolus_did_before_is_read_from_its_own_sidecar(tmp_path):
+    steps = [{"function": "preprocess.x", "arguments": {"a": 1}, "source": "10.1/y"}]
+    (tmp_path / "own.json").write_text(json.dumps({"Bolus": {"Steps": steps}}))
+    (tmp_path / "other.json").write_text("{}")
+
+    assert earlier_steps(read_sidecar(tmp_path / "own.json")) == (
+        Step("preprocess.x", {"a": 1}, source="10.1/y"),
+    )
+    assert earlier_steps(read_sidecar(tmp_path / "other.json")) == ()
+
+
+@pytest.mark.parametrize(
+    "steps", ["text", [1], [{"function": 3}], [{"function": "f", "arguments": 1}]]
+)
+def test_a_list_of_steps_that_bolus_did_not_write_is_refused(tmp_path, steps):
+    (tmp_path / "odd.json").write_text(json.dumps({"Bolus": {"Steps": steps}}))
+
+    with pytest.raises(FileError, match="list its steps"):
+        earlier_steps(read_sidecar(tmp_path / "odd.json"))

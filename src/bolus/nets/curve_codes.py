@@ -26,7 +26,7 @@ from bolus.nets.vqvae import (
     perplexity,
     start_network,
 )
-from bolus.nets.weighting import load_weights, weights_of
+from bolus.nets.weighting import load_weights, require_kind, weights_of
 
 KIND = "curve-codes"
 UNLIKE = "distance_p95"
@@ -146,8 +146,8 @@ def encode_curves(
         Codes, latents and what they stand for.
 
     Raises:
-        MetadataError: the weights are of something else, or the protocol is outside the range
-            that they were trained for.
+        FileError: the weights are of something else.
+        MetadataError: the protocol is outside the range that they were trained for.
 
     Assumes:
         The arrival is right to about a frame.
@@ -189,15 +189,9 @@ def codes_network(weights: Weights) -> CurveVqvae:
     """Return the network of weights, ready to use.
 
     Raises:
-        MetadataError: they are of another kind.
+        FileError: they are of another kind.
     """
-    card = weights.card
-    if card.kind != KIND:
-        raise MetadataError(
-            Code.WEIGHTS_INVALID,
-            f"{card.name} is of kind {card.kind}, not {KIND}",
-            mend="give weights of `bolus train codes`",
-        )
+    card = require_kind(weights, KIND, command="bolus train codes")
     network = CurveVqvae(CodeSettings(**card.settings))  # type: ignore[arg-type]
     load_weights(network, weights)
     return network.eval()

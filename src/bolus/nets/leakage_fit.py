@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float
 
 from bolus._version import VERSION
 from bolus.core.learned import ModelCard, ProtocolRange, Weights
-from bolus.errors import Code, FileError, QuantityError, TimingError
+from bolus.errors import Code, QuantityError, TimingError
 from bolus.nets.batches import Tensors
 from bolus.nets.leakage import LeakageAutoencoder, LeakageSettings, LeakageTask, start_leakage
 from bolus.nets.machine import Machine, one_thread_count
 from bolus.nets.physical_axis import ExamCurves, PhysicalAxis, resampling
 from bolus.nets.train import EpochRow, Trained, TrainSettings, train
-from bolus.nets.weighting import load_weights, weights_of
+from bolus.nets.weighting import load_weights, require_kind, weights_of
 
 KIND = "leakage"
 LEAKAGE_AXIS = PhysicalAxis(points=44, step_s=5.0, arrival_s=15.0)
@@ -129,12 +129,7 @@ def leakage_score(exam: ExamCurves, weights: Weights) -> LeakageScore:
     Source:
         As `fit_leakage`.
     """
-    if weights.card.kind != KIND:
-        raise FileError(
-            Code.WEIGHTS_INVALID,
-            f"the weights are of {weights.card.kind!r}, not {KIND!r}",
-            mend="give weights of `bolus train leakage`",
-        )
+    require_kind(weights, KIND, command="bolus train leakage")
     settings = LeakageSettings(**{k: int(v) for k, v in weights.card.settings.items()})
     network = LeakageAutoencoder(settings)
     load_weights(network, weights)

@@ -14,7 +14,7 @@ from torch import Tensor
 from bolus._version import VERSION
 from bolus.core import CurveCohort, ModelCard, ProtocolRange, Split, Weights
 from bolus.core.arrays import read_only
-from bolus.errors import Code, InputError, MetadataError
+from bolus.errors import Code, InputError
 from bolus.nets.batches import Tensors, key_of
 from bolus.nets.curve_augment import FRAMES, INTERVAL_S
 from bolus.nets.machine import Machine, one_thread_count
@@ -31,7 +31,7 @@ from bolus.nets.sequence_augment import OtherExams
 from bolus.nets.sequence_input import SequenceInput, as_tensors, sequence_input
 from bolus.nets.train import EpochRow, Trained, TrainSettings, train
 from bolus.nets.unlike import SUMMARIES, summaries, unlike_scores, usual_of
-from bolus.nets.weighting import load_weights, weights_of
+from bolus.nets.weighting import load_weights, require_kind, weights_of
 
 KIND = "curve-sequence"
 UNLIKE = "unlike_p99"
@@ -160,7 +160,8 @@ def predict_sequence(cohort: CurveCohort, weights: Weights) -> SequencePredictio
 
     Raises:
         LeakageError: the networks were fitted on one of these subjects.
-        MetadataError: the weights are of another kind; neither echo time nor white matter is known.
+        FileError: the weights are of another kind.
+        MetadataError: neither echo time nor white matter is known.
         TimingError: an exam has no bolus.
 
     Assumes:
@@ -208,15 +209,9 @@ def sequence_network(weights: Weights) -> SequenceEnsemble:
     """Return the networks of weights, ready to use.
 
     Raises:
-        MetadataError: they are of another kind.
+        FileError: they are of another kind.
     """
-    card = weights.card
-    if card.kind != KIND:
-        raise MetadataError(
-            Code.WEIGHTS_INVALID,
-            f"{card.name} is of kind {card.kind}, not {KIND}",
-            mend="give weights of `bolus train sequence`",
-        )
+    card = require_kind(weights, KIND, command="bolus train sequence")
     settings = SequenceSettings(**card.settings)  # type: ignore[arg-type]
     members = [start_member(settings, seed=0) for _ in range(settings.members)]
     ensemble = SequenceEnsemble(members, SUMMARIES)

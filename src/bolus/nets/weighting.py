@@ -22,6 +22,27 @@ def weights_of(network: nn.Module, card: ModelCard) -> Weights:
     return Weights(tensors=tensors, card=card)
 
 
+def require_kind(weights: Weights, kind: str, *, command: str) -> ModelCard:
+    """Return the card of weights of one kind.
+
+    Args:
+        weights: of any network.
+        kind: what is needed.
+        command: that makes such weights, for the mend.
+
+    Raises:
+        FileError: they are of another kind.
+    """
+    card = weights.card
+    if card.kind != kind:
+        raise FileError(
+            Code.WEIGHTS_INVALID,
+            f"{card.name} is of kind {card.kind}, not {kind}",
+            mend=f"give weights of `{command}`",
+        )
+    return card
+
+
 def load_weights(network: nn.Module, weights: Weights) -> nn.Module:
     """Put weights into a network that was built from the settings of their card.
 

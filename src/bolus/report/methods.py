@@ -120,6 +120,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "find_dce_aif": "The arterial input was found on the DCE series by a score of early, "
         "high and narrow enhancement",
         "dce_aif_from_curve": "The arterial input was given as a curve",
+        "translate_aif": "An ensemble of networks, trained on simulated scans, translated the "
+        "measured arterial curve into the plasma curve of the patient",
         "scale_to_vein": "The arterial input was scaled to the area of a large vein, which is "
         "less diluted by its surroundings",
         "aif_in_plasma": "Blood concentration was divided by the plasma fraction",

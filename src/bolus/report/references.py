@@ -36,6 +36,9 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "low-grade astrocytoma: improvement in diagnostic accuracy and reliability of "
         "pharmacokinetic parameters from DCE MR imaging by using arterial input functions obtained "
         "from DSC MR imaging. Radiology 2018.",
+        "10.1148/radiol.2020192763": "Choi KS, You SH, Han Y, et al. Improving the reliability of "
+        "pharmacokinetic parameters at dynamic contrast-enhanced MRI in astrocytomas: a deep "
+        "learning approach. Radiology 2020;297:178-188.",
         "10.1093/neuonc/noaa141": "Boxerman JL, Quarles CC, Hu LS, et al. Consensus "
         "recommendations for a dynamic susceptibility contrast MRI protocol for use in high-grade "
         "gliomas. Neuro-Oncology 2020;22:1262-1275.",

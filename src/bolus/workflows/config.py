@@ -74,7 +74,7 @@ class DceSettings(_Section):
     kep_max_per_min: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Faster than this is plasma on its way through, not leakage."""
     aif: Literal[
-        "auto", "dsc", "parker", "georgiou", "orton_exponential", "orton_cosine"
+        "auto", "dsc", "learned", "parker", "georgiou", "orton_exponential", "orton_cosine"
     ] = "auto"  # fmt: skip
     aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
     aif_medium: Literal["blood", "plasma"] | None = None

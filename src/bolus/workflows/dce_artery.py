@@ -17,6 +17,7 @@ from bolus.core import (
 from bolus.errors import Code, MetadataError, QualityWarning
 from bolus.quantify.spgr import SpoiledGradientEcho
 from bolus.workflows.config import Config
+from bolus.workflows.dce_translated import translated_artery
 
 _POPULATION_STEP_S = 0.5
 """A population's curve is known between frames too; its first pass lasts 10 s."""
@@ -181,8 +182,15 @@ def _in_scan(
         blood, factor = quantify.aif_from_dsc(dsc, scaled, vein=vein), 1.0
     # A head that moves makes steps in what the vessels show late, and a step looks like washout.
     blood = quantify.with_smooth_tail(blood, vein)
+    if config.dce.aif == "learned":
+        dose = series.acquisition.contrast_dose_mmol_per_kg
+        plasma = translated_artery(
+            artery, blood, vein, dose_mmol_per_kg=dose, haematocrit=haematocrit
+        )
+    else:
+        plasma = quantify.aif_in_plasma(blood, haematocrit=haematocrit)
     return Artery(
-        plasma=quantify.aif_in_plasma(blood, haematocrit=haematocrit),
+        plasma=plasma,
         measured=artery,
         vein=vein,
         scale=factor,

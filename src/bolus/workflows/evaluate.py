@@ -23,6 +23,7 @@ from bolus.workflows.curve_exams import CurveExamFiles, find_curve_exams, read_c
 from bolus.workflows.evaluate_outputs import evaluation_tables
 from bolus.workflows.evaluate_predictors import PREDICTORS, chosen_predictors
 from bolus.workflows.exam import now_text, once
+from bolus.workflows.networks import require_one_source
 from bolus.workflows.outputs import REPORT_NAME
 from bolus.workflows.progress import Progress, silent, stage
 from bolus.workflows.train_recipes import split_of
@@ -301,19 +302,7 @@ def _check(request: EvaluateRequest) -> None:
             mend="choose some of them, or none for all",
             where="--predictor",
         )
-    if (request.data is None) == (request.simulated is None):
-        raise ConfigError(
-            Code.USAGE,
-            "curves come from a dataset or from simulated patients",
-            mend="give --data FOLDER or --simulated NUMBER, and not both",
-        )
-    if request.simulated is not None and request.simulated < FEWEST:
-        raise ConfigError(
-            Code.USAGE,
-            f"{request.simulated} patients are too few to judge by",
-            mend=f"give at least {FEWEST}",
-            where="--simulated",
-        )
+    require_one_source(request.data, request.simulated, fewest=FEWEST)
 
 
 def _settings(config: Config) -> dict[str, object]:

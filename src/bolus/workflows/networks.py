@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from bolus.core import Acquisition, ModelCard, TimeAxis, Weights
-from bolus.errors import Code, FileError, MetadataError, ResourceError
+from bolus.errors import Code, ConfigError, FileError, MetadataError, ResourceError
 from bolus.io.weights import read_weights, shipped_weights
 
 _LIBRARIES = ("torch", "pytorch_lightning", "safetensors")
@@ -28,6 +28,32 @@ def require_networks() -> None:
             Code.EXTRA_MISSING,
             f"{absent[0]} is not installed, which networks need",
             mend='install it with: pip install "bolus[dl]"',
+        )
+
+
+def require_one_source(data: Path | None, simulated: int | None, *, fewest: int) -> None:
+    """Raise unless curves come either from a dataset or from enough simulated patients.
+
+    Args:
+        data: the dataset.
+        simulated: how many patients.
+        fewest: simulated patients that suffice.
+
+    Raises:
+        ConfigError: both, none, or too few.
+    """
+    if (data is None) == (simulated is None):
+        raise ConfigError(
+            Code.USAGE,
+            "curves come from a dataset or from simulated patients",
+            mend="give --data FOLDER or --simulated NUMBER, and not both",
+        )
+    if simulated is not None and simulated < fewest:
+        raise ConfigError(
+            Code.USAGE,
+            f"{simulated} patients are too few to train and to test on",
+            mend=f"give at least {fewest}",
+            where="--simulated",
         )
 
 

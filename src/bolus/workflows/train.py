@@ -16,7 +16,7 @@ from bolus.workflows.config import Config
 from bolus.workflows.curve_exams import CurveExamFiles, find_curve_exams, read_curve_cohort
 from bolus.workflows.evaluate import EvaluateRequest, evaluate
 from bolus.workflows.exam import now_text, once
-from bolus.workflows.networks import require_networks, weights_file
+from bolus.workflows.networks import require_networks, require_one_source, weights_file
 from bolus.workflows.outputs import REPORT_NAME
 from bolus.workflows.progress import Progress, silent, stage
 from bolus.workflows.train_leakage import learn_leakage
@@ -188,25 +188,13 @@ def _recipe(request: TrainRequest) -> Recipe:
             mend="check --device",
             where="--device",
         )
-    if (request.data is None) == (request.simulated is None):
-        raise ConfigError(
-            Code.USAGE,
-            "curves come from a dataset or from simulated patients",
-            mend="give --data FOLDER or --simulated NUMBER, and not both",
-        )
+    require_one_source(request.data, request.simulated, fewest=FEWEST)
     if request.data is not None and request.model in ONLY_SIMULATED:
         raise ConfigError(
             Code.USAGE,
             f"{request.model} is learnt on simulated patients only so far",
             mend="give --simulated NUMBER",
             where="--data",
-        )
-    if request.simulated is not None and request.simulated < FEWEST:
-        raise ConfigError(
-            Code.USAGE,
-            f"{request.simulated} patients are too few to train and to test on",
-            mend=f"give at least {FEWEST}",
-            where="--simulated",
         )
     return RECIPES[request.model]
 

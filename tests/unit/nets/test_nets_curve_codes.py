@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from bolus.errors import Code, MetadataError, QuantityError
+from bolus.errors import Code, FileError, MetadataError, QuantityError
 from bolus.nets.curve_codes import (
     RECIPE,
     UNLIKE,
@@ -96,7 +96,7 @@ def test_a_protocol_it_was_not_trained_for_is_refused():
 
 def test_weights_of_something_else_are_refused():
     card = dataclasses.replace(fitted().card, kind="sequence")
-    with pytest.raises(MetadataError) as refused:
+    with pytest.raises(FileError) as refused:
         codes_network(dataclasses.replace(fitted(), card=card))
     assert refused.value.code is Code.WEIGHTS_INVALID
 

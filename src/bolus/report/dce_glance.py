@@ -98,9 +98,15 @@ def _artery(findings: DceFindings) -> Glance:
     vein = "not scaled to a vein"
     if findings.vein is not None:
         vein = f"scaled to the vein ×\u202f{number(findings.vein_scale, 2)}"
+    learned = findings.aif.method == "learned"
+    if learned:
+        vein = "translated by networks trained on simulated scans"
     return Glance(
         name="Arterial input",
-        look=not judged or artery.score < _AIF_SCORE or not _fits_vein(findings.vein_scale),
+        look=learned
+        or not judged
+        or artery.score < _AIF_SCORE
+        or not _fits_vein(findings.vein_scale),
         finding=f"{score}, {count}",
         detail=f"found: {artery.method}; {vein}",
     )

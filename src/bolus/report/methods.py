@@ -93,6 +93,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "apply_motion": "The second echo was moved as the first",
         "denoise_local_pca": "Noise was taken from the series by principal components of small "
         "blocks, as many as stand out by Marchenko and Pastur's law",
+        "enhance_frames": "A network took noise from the images of the time courses that the "
+        "series is made of",
         "from_frame": "Frames before the steady state of the signal were left out",
         "predict_sequence": "An ensemble of networks read the mean signal curves of the tumour's "
         "parts and of an artery, and gave a probability with an interval",

@@ -79,6 +79,8 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "10.1002/mrm.22445": "Bedekar D, Jensen T, Schmainda KM. Standardization of relative "
         "cerebral blood volume (rCBV) image maps for ease of both inter- and intrapatient "
         "comparisons. Magn Reson Med 2010;64:907-913.",
+        "10.1109/TIP.2018.2839891": "Zhang K, Zuo W, Zhang L. FFDNet: toward a fast and flexible "
+        "solution for CNN-based image denoising. IEEE Trans Image Process 2018;27:4608-4622.",
         "10.1109/TMI.2003.809072": "Mattes D, Haynor DR, Vesselle H, Lewellen TK, Eubank W. PET-CT "
         "image registration in the chest using free-form deformations. IEEE Trans Med Imaging "
         "2003;22:120-128.",

@@ -184,8 +184,9 @@ def _in_scan(
     blood = quantify.with_smooth_tail(blood, vein)
     if config.dce.aif == "learned":
         dose = series.acquisition.contrast_dose_mmol_per_kg
+        known = dose.value if isinstance(dose, Assumed) else dose
         plasma = translated_artery(
-            artery, blood, vein, dose_mmol_per_kg=dose, haematocrit=haematocrit
+            artery, blood, vein, dose_mmol_per_kg=known, haematocrit=haematocrit
         )
     else:
         plasma = quantify.aif_in_plasma(blood, haematocrit=haematocrit)

@@ -9,14 +9,14 @@ import torch
 
 from bolus._version import VERSION
 from bolus.core.learned import ModelCard, ProtocolRange, Weights
-from bolus.errors import Code, FileError, QuantityError
+from bolus.errors import Code, QuantityError
 from bolus.nets.aif_input import AXIS_S, AifCurves, aif_inputs, aif_summaries, aif_targets
 from bolus.nets.aif_translation import AifEnsemble, AifNetwork, AifSettings, AifTask, start_aif
 from bolus.nets.batches import Tensors, key_of
 from bolus.nets.machine import Machine, one_thread_count
 from bolus.nets.train import EpochRow, Trained, TrainSettings, train
 from bolus.nets.unlike import unlike_scores, usual_of
-from bolus.nets.weighting import load_weights, weights_of
+from bolus.nets.weighting import load_weights, require_kind, weights_of
 
 KIND = "aif-translation"
 UNLIKE = "unlike_p99"
@@ -102,12 +102,7 @@ def aif_network(weights: Weights) -> AifEnsemble:
     Raises:
         FileError: they are of another kind.
     """
-    if weights.card.kind != KIND:
-        raise FileError(
-            Code.WEIGHTS_INVALID,
-            f"the weights are of {weights.card.kind!r}, not {KIND!r}",
-            mend="give weights of scripts/make_aif_translation",
-        )
+    require_kind(weights, KIND, command="scripts/make_aif_translation")
     settings = AifSettings(**{k: int(v) for k, v in weights.card.settings.items()})
     ensemble = AifEnsemble([start_aif(settings, seed=0) for _ in range(settings.members)])
     load_weights(ensemble, weights)

@@ -11,6 +11,7 @@ from tiny_codes import FOLDER, NAME
 
 from bolus import io
 from bolus.errors import BolusError, Code
+from bolus.metrics.perfusion_bias import BiasGuard
 from bolus.workflows.cohort import run_cohort
 from bolus.workflows.config import Config, parse_config
 from bolus.workflows.enhance import EnhanceRequest, enhance_series
@@ -78,6 +79,32 @@ def test_what_there_is_not_is_refused_before_anything_is_read(exam, tmp_path, ch
 
     with pytest.raises(BolusError, match=said):
         enhance_series(request, Config())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_says_that_it_is_one_and_what_it_was_not_trained_for(exam, tmp_path):
+    request = EnhanceRequest(
+        series=exam.series, output=tmp_path / "out", method="frames", mask=exam.brain
+    )
+    found = enhance_series(request, Config())
+
+    assert found.findings.card.simulated
+    assert found.findings.change.tsnr[1] > 2 * found.findings.change.tsnr[0]
+    assert "A network changed this series" in found.report.read_text()
+    again = io.read_series(request.output / "exam_desc-frames_dsc.nii.gz")
+    assert again.provenance.steps[0].function == "nets.enhance_frames"
+
+
+def test_a_biased_network_is_refused_and_nothing_is_written(exam, tmp_path, monkeypatch):
+    guard = BiasGuard(figures={}, reasons=("map is 0.08, at most 0.05 allowed",))
+    monkeypatch.setattr("bolus.nets.frame_enhance.bias_guard", lambda _: guard)
+    request = EnhanceRequest(
+        series=exam.series, output=tmp_path / "out", method="frames", mask=exam.brain
+    )
+
+    with pytest.raises(BolusError, match=r"map is 0\.08") as refused:
+        enhance_series(request, Config())
+    assert refused.value.code is Code.NOT_TRUSTED
     assert not (tmp_path / "out").exists()
 
 

@@ -85,8 +85,8 @@ class DceSettings(_Section):
 class EnhanceSettings(_Section):
     """What is done to series before they are quantified, in `bolus run`: a step of its own."""
 
-    dsc: Literal["none", "local_pca"] = "none"
-    dce: Literal["none", "local_pca"] = "none"
+    dsc: Literal["none", "local_pca", "frames"] = "none"
+    dce: Literal["none", "local_pca", "frames"] = "none"
 
 
 class BurdenSettings(_Section):

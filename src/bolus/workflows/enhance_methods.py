@@ -1,5 +1,6 @@
 """What can be done to a series before it is quantified, by name."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,11 +9,9 @@ import numpy as np
 
 from bolus import preprocess
 from bolus.core import Mask, ModelCard, PerfusionSeries
-from bolus.errors import Code, MetadataError
+from bolus.errors import Code, MetadataError, QualityWarning
+from bolus.workflows.networks import chosen_weights
 from bolus.workflows.progress import Progress
-
-METHODS = ("local_pca",)
-"""Names in `ENHANCERS`; settings name them too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,5 +49,22 @@ def _local_pca(series: PerfusionSeries, brain: Mask, progress: Progress) -> Enha
     return Enhanced(series=found.series, sigma=found.sigma)
 
 
-ENHANCERS: Mapping[str, Enhancer] = MappingProxyType({"local_pca": _local_pca})
-"""Every method."""
+def _frames(series: PerfusionSeries, brain: Mask, progress: Progress) -> Enhanced:
+    weights = chosen_weights(None, kind="frames")
+    from bolus.nets.frame_enhance import enhance_frames
+
+    found = enhance_frames(
+        series, brain, weights, progress=lambda done, total: progress("Noise", done, total)
+    )
+    if found.outside:
+        warnings.warn(
+            QualityWarning(
+                f"{weights.card.name} was not trained for this series: {'; '.join(found.outside)}"
+            ),
+            stacklevel=2,
+        )
+    return Enhanced(series=found.series, sigma=found.sigma, card=weights.card)
+
+
+ENHANCERS: Mapping[str, Enhancer] = MappingProxyType({"local_pca": _local_pca, "frames": _frames})
+"""Every method; settings name them too."""

@@ -12,7 +12,9 @@ from bolus.errors import Code, ConfigError, FileError, MetadataError, ResourceEr
 from bolus.io.weights import read_weights, shipped_weights
 
 _LIBRARIES = ("torch", "pytorch_lightning", "safetensors")
-_SHIPPED: Mapping[str, str] = MappingProxyType({"curve-sequence": "sequence-idh"})
+_SHIPPED: Mapping[str, str] = MappingProxyType(
+    {"curve-sequence": "sequence-idh", "frames": "frame-enhancer"}
+)
 """Names of shipped weights, of kinds that may be shipped for several outcomes."""
 
 

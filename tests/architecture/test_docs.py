@@ -65,3 +65,25 @@ def test_links_between_pages_resolve(path):
     ]
 
     assert broken == []
+
+
+def test_every_page_is_in_the_table_of_contents():
+    docs = ROOT / "docs"
+    listed = set()
+    for page in docs.rglob("*.md"):
+        for body in re.findall(
+            r"^```\{toctree\}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S
+        ):
+            names = [line.strip() for line in body.splitlines() if line and line[0] != ":"]
+            listed |= {(page.parent / name).with_suffix(".md").resolve() for name in names if name}
+    pages = {path.resolve() for path in docs.rglob("*.md") if "_build" not in path.parts}
+
+    assert pages - listed == {(docs / "index.md").resolve()}
+
+
+def test_pages_link_within_what_is_built():
+    docs = ROOT / "docs"
+    for page in docs.rglob("*.md"):
+        for link in LINK.findall(page.read_text(encoding="utf-8")):
+            if link.endswith(".md"):
+                assert (page.parent / link).resolve().is_relative_to(docs.resolve()), (page, link)

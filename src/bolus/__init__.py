@@ -19,6 +19,7 @@ _SUBPACKAGES = frozenset(
     {
         "core",
         "errors",
+        "graphs",
         "habitats",
         "io",
         "metrics",

@@ -10,7 +10,9 @@ ANYWHERE = {
     "pickle.load", "pickle.loads", "torch.load", "yaml.load", "eval", "exec", "os.system",
     "np.random.seed", "random.seed",
 }  # fmt: skip
-SCIENCE = {"core", "metrics", "survival", "preprocess", "quantify", "simulate", "habitats"}
+SCIENCE = {
+    "core", "metrics", "survival", "preprocess", "quantify", "simulate", "habitats", "graphs",
+}  # fmt: skip
 IN_SCIENCE = {"print", "open", "input", "plt.show", "plt.plot"}
 
 

@@ -18,6 +18,7 @@ from bolus.errors import Code, MetadataError, QualityWarning
 from bolus.quantify.spgr import SpoiledGradientEcho
 from bolus.workflows.config import Config
 from bolus.workflows.dce_translated import translated_artery
+from bolus.workflows.network_artery import dce_artery
 
 _POPULATION_STEP_S = 0.5
 """A population's curve is known between frames too; its first pass lasts 10 s."""
@@ -161,7 +162,7 @@ def _in_scan(
     dsc: ArterialInput | None,
 ) -> Artery:
     series, timing = enhanced.concentration, enhanced.timing
-    artery = quantify.find_dce_aif(series, search, timing, voxels=config.dce.aif_voxels)
+    artery = dce_artery(series, search, timing, way=config.dce.aif, voxels=config.dce.aif_voxels)
     vein, scaled, factor = None, artery, 1.0
     try:
         vein = quantify.find_dce_vein(series, search, timing, artery, voxels=config.dce.aif_voxels)

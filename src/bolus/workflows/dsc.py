@@ -22,6 +22,7 @@ from bolus.report import DscFindings, LeakageComparison, TissueRatio, quality_fi
 from bolus.workflows.config import Config
 from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
 from bolus.workflows.mirrored import DSC_KEYS, warn_of_mirrored
+from bolus.workflows.network_artery import dsc_artery
 from bolus.workflows.notices import collected
 from bolus.workflows.progress import Progress, silent, stage
 
@@ -192,9 +193,8 @@ def _rates(scan: DscScan, bolus: quantify.BolusTiming, asked: Mask) -> Perfusion
 def _arterial_input(scan: DscScan, measured: Measured, config: Config) -> ArterialInput:
     if scan.aif is not None:
         return quantify.aif_from_curve(scan.aif, measured.delta_r2s, measured.bolus)
-    return quantify.find_aif(
-        measured.delta_r2s, measured.brain, measured.bolus, voxels=config.dsc.aif_voxels
-    )
+    way, voxels = config.dsc.aif, config.dsc.aif_voxels
+    return dsc_artery(measured.delta_r2s, measured.brain, measured.bolus, way=way, voxels=voxels)
 
 
 def _without_leakage(scan: DscScan, measured: Measured, config: Config) -> quantify.LeakageResult:

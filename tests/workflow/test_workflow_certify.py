@@ -38,7 +38,10 @@ def command(*words, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--only", "asl"), "'asl' is not a chapter; there are dsc, dce, habitats, learning"),
+        (
+            ("--only", "asl"),
+            "'asl' is not a chapter; there are dsc, dce, habitats, learning, networks",
+        ),
         (("--profile", "slow"), "'slow' is not a profile; there are quick, full"),
         (("--seed", "-1"), "the seed is -1"),
         (("--reference-data", "nowhere"), "holds no dsc_data.csv.gz"),

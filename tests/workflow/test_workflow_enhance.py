@@ -95,6 +95,24 @@ def test_a_network_says_that_it_is_one_and_what_it_was_not_trained_for(exam, tmp
     assert again.provenance.steps[0].function == "nets.enhance_frames"
 
 
+def test_finer_voxels_are_written_and_shown_beside_straight_lines(exam, tmp_path):
+    request = EnhanceRequest(
+        series=exam.series, output=tmp_path / "out", method="super_resolution", mask=exam.brain
+    )
+    found = enhance_series(request, Config())
+
+    again = io.read_series(request.output / "exam_desc-superresolution_dsc.nii.gz")
+    before = io.read_series(exam.series)
+    assert again.grid.shape == tuple(
+        n * k for n, k in zip(before.grid.shape, (2, 2, 1), strict=True)
+    )
+    assert [step.function for step in again.provenance.steps] == [
+        "preprocess.denoise_local_pca", "nets.refine_series",
+    ]  # fmt: skip
+    assert "A network changed this series" in found.report.read_text()
+    assert found.findings.before.grid.shape == again.grid.shape
+
+
 def test_a_biased_network_is_refused_and_nothing_is_written(exam, tmp_path, monkeypatch):
     guard = BiasGuard(figures={}, reasons=("map is 0.08, at most 0.05 allowed",))
     monkeypatch.setattr("bolus.nets.frame_enhance.bias_guard", lambda _: guard)

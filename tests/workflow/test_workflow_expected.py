@@ -99,8 +99,9 @@ def test_dsc_writes_just_what_was_stated(tmp_path, flow, leakage):
         {"model": "two_compartment_uptake"},
         {"model": "two_compartment_exchange", "map": True},
         {"model": "best", "aif": "parker"},
+        {"model": "extended_tofts", "intervals": "network"},
     ],
-    ids=lambda settings: settings["model"],
+    ids=lambda settings: " ".join(map(str, settings.values())),
 )
 def test_dce_writes_just_what_was_stated(tmp_path, settings):
     exam = write_dce(tmp_path / "in")

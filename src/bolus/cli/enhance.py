@@ -14,7 +14,9 @@ def enhance(
     series: Annotated[Path, typer.Argument(help="DSC or DCE series: 4-D NIfTI, or DICOM.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
     kind: Annotated[str, typer.Option(help="dsc or dce.")] = "dsc",
-    method: Annotated[str, typer.Option(help="local_pca, or frames: a network.")] = "local_pca",
+    method: Annotated[
+        str, typer.Option(help="local_pca, or a network: frames, super_resolution.")
+    ] = "local_pca",
     mask: Annotated[Path | None, typer.Option(help="Brain mask.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="Settings (TOML).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,

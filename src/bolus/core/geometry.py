@@ -61,6 +61,19 @@ class Grid:
         """Return the RAS+ positions [mm] of voxel indices of shape (n, 3)."""
         return np.asarray(indices @ self.affine[:3, :3].T + self.affine[:3, 3])
 
+    def with_shape(self, shape: tuple[int, int, int]) -> "Grid":
+        """Return the grid of more or fewer voxels over the same field of view.
+
+        Example:
+            >>> Grid(shape=(4, 4, 2), affine=np.eye(4)).with_shape((8, 8, 2)).voxel_sizes_mm
+            (0.5, 0.5, 1.0)
+        """
+        ratio = np.array(self.shape) / np.array(shape)
+        affine = np.array(self.affine)
+        affine[:3, 3] += affine[:3, :3] @ ((ratio - 1) / 2)
+        affine[:3, :3] = affine[:3, :3] * ratio
+        return Grid(shape=shape, affine=affine)
+
     def distance_mm(self, other: "Grid") -> float:
         """Return how far apart the same corner voxel of both grids lies at most [mm]."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T

@@ -5,7 +5,7 @@ Conversion happens once, at the edge, with `Quantity.from_unit`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -157,7 +157,33 @@ _LATENTS = tuple(
     for place, key in enumerate(LATENTS, start=1)
 )  # fmt: skip
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType({q.key: q for q in (*_TABLE, *_LATENTS)})
+INTERVAL_KEYS: Mapping[str, tuple[str, str, str, str]] = MappingProxyType(
+    {key: (f"{key}median", f"{key}low", f"{key}high", f"{key}epistemic")
+     for key in ("ktrans", "ve", "vp")}
+)  # fmt: skip
+"""What a network says of a quantity: its median, both ends of its 90 % interval, and how much
+of it the network does not know."""
+
+
+def _interval_of(item: Quantity) -> tuple[Quantity, ...]:
+    """Return the quantities of `INTERVAL_KEYS`, in the unit of the one they are about."""
+    words = (
+        ("median of what is likely, by a network", "median"),
+        ("lower end of the 90 % interval", "low"),
+        ("upper end of the 90 % interval", "high"),
+        ("standard deviation that is left to the network's lack of knowledge", "epistemic"),
+    )  # fmt: skip
+    return tuple(
+        replace(item, key=key, name=f"{item.name}: {name}", symbol=f"{item.symbol} {short}",
+                caplex=NOT_LISTED, dicom="")
+        for key, (name, short) in zip(INTERVAL_KEYS[item.key], words, strict=True)
+    )  # fmt: skip
+
+
+_INTERVALS = tuple(q for item in _TABLE if item.key in INTERVAL_KEYS for q in _interval_of(item))
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {q.key: q for q in (*_TABLE, *_LATENTS, *_INTERVALS)}
+)
 
 SIGNAL = QUANTITIES["signal"]
 DELTA_R2S = QUANTITIES["delta_r2s"]

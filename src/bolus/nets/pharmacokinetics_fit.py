@@ -73,6 +73,14 @@ class KineticPosterior:
         """Standard deviation, both kinds together."""
         return np.asarray(np.hypot(self.aleatoric, self.epistemic))
 
+    @property
+    def median(self) -> Float[np.ndarray, "n 4"]:
+        """Value that the truth is as likely to be above as below.
+
+        Where noise hides a parameter it is far nearer to zero than the mean, as most tissue is.
+        """
+        return np.asarray(from_soft(self.soft_mean))
+
     def __getitem__(self, name: str) -> Float[np.ndarray, " n"]:
         return self.mean[:, PARAMETERS.index(name)]
 

@@ -56,6 +56,7 @@ def _context(findings: DceFindings) -> dict[str, object]:
         "without_leak": _without_leak(findings),
         "t1_assumed": _t1_words(findings),
         "examples": _example_table(findings),
+        "network": _network_table(findings),
         "pictures": draw_dce(findings),
         "status": status_table(findings),
         "quality": quality_rows(findings.quality),
@@ -103,6 +104,27 @@ def _example_table(findings: DceFindings) -> WideTable | None:
         place = "voxel " + ", ".join(map(str, example.index))
         rows.append(((example.region, place), *cells))
     return WideTable(heads=(("", ""), *heads), rows=tuple(rows))
+
+
+def _network_table(findings: DceFindings) -> WideTable | None:
+    """Return what a network says of every region, beside the fit."""
+    if findings.network is None:
+        return None
+    heads = (
+        ("", ""), ("fit", "mean"), ("network", "mean of its medians"),
+        ("90 % interval", "of a typical voxel"),
+        ("fits inside", "their 90 % intervals"),
+    )  # fmt: skip
+    rows = []
+    for row in findings.network.rows:
+        unit = unit_words(QUANTITIES[row.key].unit)
+        rows.append((
+            (f"{symbol(row.key)}, {row.region}", unit), (significant(row.fit), ""),
+            (significant(row.network), ""),
+            (f"{significant(row.low)} to {significant(row.high)}", ""),
+            (f"{number(100 * row.inside, 0)} %", ""),
+        ))  # fmt: skip
+    return WideTable(heads=heads, rows=tuple(rows))
 
 
 def _with_error(value: float, error: float) -> tuple[str, str]:

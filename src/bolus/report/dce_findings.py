@@ -63,6 +63,33 @@ class ExampleVoxel:
     parameters: tuple[tuple[str, float, float], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRow:
+    """One quantity of one region by the fit and by a network, in its unit.
+
+    `low` and `high` are the medians of the ends of the voxels' 90 % intervals; `inside` is the
+    share of voxels with a fit whose fit lies in its interval.
+    """
+
+    region: str
+    key: str
+    fit: float
+    network: float
+    low: float
+    high: float
+    inside: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetworkFindings:
+    """What a network said beside the fit, and the voxels that are unlike those of its training."""
+
+    name: str
+    unlike: Mask
+    share_unlike: float
+    rows: tuple[NetworkRow, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DceFindings:
     """What one DCE exam gave, ready to be shown; nothing is computed from files here.
@@ -73,9 +100,9 @@ class DceFindings:
     curves [mM] it came from (None where they were not searched for), `vein_scale` the factor that
     scaling to the vein put on the artery (1 where it was not used). `t10` [s] is None where one
     value was assumed for all voxels (`assumptions` then has it). `model` is the name of the
-    settings; `chosen` says, for "best", which model each voxel has. `anatomy` is (x, y, z) on the
-    grid of `signal`. With `motion` None, `motion_skipped` says why. `created` is a text of the
-    caller's: same findings, same bytes.
+    settings; `chosen` says, for "best", which model each voxel has. `network` is None where
+    intervals are those of the fit. `anatomy` is (x, y, z) on the grid of `signal`. With `motion`
+    None, `motion_skipped` says why. `created` is a text of the caller's: same findings, same bytes.
 
     Raises:
         GeometryError: a mask, map or the anatomy lies on another grid than the series.
@@ -99,6 +126,7 @@ class DceFindings:
     vein: ArterialInput | None = None
     vein_scale: float = 1.0
     chosen: LabelMap | None = None
+    network: NetworkFindings | None = None
     white_matter: Mask | None = None
     tumour: LabelMap | None = None
     regions: tuple[Region, ...] = ()

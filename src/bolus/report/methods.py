@@ -18,6 +18,7 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "find_aif": ("voxels", "score"),
         "aif_from_region": ("voxels", "score"),
+        "propose_arteries": ("network", "voxels", "score"),
         "correct_motion": ("largest_displacement_mm", "frames_resampled", "interpolation"),
     }
 )
@@ -85,12 +86,16 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "for its values",
         "smooth_membership": "Neighbouring voxels had a say in each other's habitat (hidden Markov "
         "random field)",
+        "build_graph": "The tumour was made a graph: regions of one code, supervoxels in each, and "
+        "edges between what touches or is near",
         "leakage_object": "The values are those of a simulated object of known leakage, "
         "not measured",
         "truth": "The values are the known truth of a simulation",
         "correct_motion": "Head motion was corrected by rigid registration of every frame, "
         "by least squares",
         "apply_motion": "The second echo was moved as the first",
+        "refine_series": "Networks, trained on simulated scans, gave the series finer voxels than "
+        "were measured",
         "denoise_local_pca": "Noise was taken from the series by principal components of small "
         "blocks, as many as stand out by Marchenko and Pastur's law",
         "enhance_frames": "A network took noise from the images of the time courses that the "
@@ -121,6 +126,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "population_input": "A population-averaged arterial input function was used",
         "find_dce_aif": "The arterial input was found on the DCE series by a score of early, "
         "high and narrow enhancement",
+        "kinetic_posterior": "An ensemble of networks, trained on simulated curves, gave Ktrans, "
+        "ve and vp with calibrated 90 % intervals besides",
         "dce_aif_from_curve": "The arterial input was given as a curve",
         "translate_aif": "An ensemble of networks, trained on simulated scans, translated the "
         "measured arterial curve into the plasma curve of the patient",
@@ -145,6 +152,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "find_aif": "The arterial input function was found automatically as the mean of the "
         "voxels with the most artery-like curves",
         "aif_from_region": "The arterial input function is the mean curve of a given region",
+        "propose_arteries": "The arterial input is the mean curve of the voxels that a network, "
+        "trained on simulated scans, expects to hold the largest share of artery",
         "read_curve_tsv": "The arterial input function was read from a table",
         "aif_from_curve": "The arterial input function was given as a curve",
         "find_leakage_reference": "The reference curve of the leakage model was taken from "

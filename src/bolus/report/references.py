@@ -36,9 +36,17 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "low-grade astrocytoma: improvement in diagnostic accuracy and reliability of "
         "pharmacokinetic parameters from DCE MR imaging by using arterial input functions obtained "
         "from DSC MR imaging. Radiology 2018.",
+        "10.1002/mp.14351": "Winder A, d'Esterre CD, Menon BK, Fiehler J, Forkert ND. Automatic "
+        "arterial input function selection in CT and MR perfusion datasets using deep "
+        "convolutional neural networks. Med Phys 2020;47:4199-4211.",
         "10.1148/radiol.2020192763": "Choi KS, You SH, Han Y, et al. Improving the reliability of "
         "pharmacokinetic parameters at dynamic contrast-enhanced MRI in astrocytomas: a deep "
         "learning approach. Radiology 2020;297:178-188.",
+        "10.1109/CVPR46437.2021.00852": "Chen Y, Liu S, Wang X. Learning continuous image "
+        "representation with local implicit image function. CVPR 2021:8624-8634.",
+        "10.1080/01621459.2017.1307116": "Lei J, G'Sell M, Rinaldo A, Tibshirani RJ, Wasserman L. "
+        "Distribution-free predictive inference for regression. Journal of the American "
+        "Statistical Association 2018;113:1094-1111.",
         "10.1093/neuonc/noaa141": "Boxerman JL, Quarles CC, Hu LS, et al. Consensus "
         "recommendations for a dynamic susceptibility contrast MRI protocol for use in high-grade "
         "gliomas. Neuro-Oncology 2020;22:1262-1275.",
@@ -47,6 +55,9 @@ REFERENCES: Mapping[str, str] = MappingProxyType(
         "neural network. Neuro-Oncology 2019;21:1197-1209.",
         "10.48550/arXiv.1711.00937": "van den Oord A, Vinyals O, Kavukcuoglu K. Neural discrete "
         "representation learning. Adv Neural Inf Process Syst 2017;30:6306-6315.",
+        "10.1109/TPAMI.2012.120": "Achanta R, Shaji A, Smith K, Lucchi A, Fua P, Süsstrunk S. SLIC "
+        "superpixels compared to state-of-the-art superpixel methods. IEEE Trans Pattern Anal Mach "
+        "Intell 2012;34:2274-2282.",
         "10.1002/mrm.1910140211": "Rosen BR, Belliveau JW, Vevea JM, Brady TJ. Perfusion imaging "
         "with NMR contrast agents. Magn Reson Med 1990;14:249-265.",
         "10.1002/mrm.1910360510": "Østergaard L, Weisskoff RM, Chesler DA, Gyldensted C, Rosen BR. "

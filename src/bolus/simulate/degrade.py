@@ -39,11 +39,7 @@ def coarser_grid(grid: Grid, shape: Shape) -> Grid:
             f"{shape} voxels from a scan of {grid.shape}",
             mend="ask for at least one voxel, and for no more than there are",
         )
-    ratio = np.array(grid.shape) / np.array(shape)
-    affine = np.array(grid.affine)
-    affine[:3, 3] += affine[:3, :3] @ ((ratio - 1) / 2)
-    affine[:3, :3] = affine[:3, :3] * ratio
-    return Grid(shape=shape, affine=affine)
+    return grid.with_shape(shape)
 
 
 def truncate_kspace(series: PerfusionSeries, shape: Shape) -> PerfusionSeries:

@@ -18,6 +18,7 @@ from bolus.workflows.gates_dsc import certify_dsc
 from bolus.workflows.gates_dsc_osipi import find_osipi_curves
 from bolus.workflows.gates_habitats import certify_habitats
 from bolus.workflows.gates_learning import certify_learning
+from bolus.workflows.gates_networks import certify_networks
 from bolus.workflows.gates_request import PROFILES, GateRequest, Profile
 from bolus.workflows.progress import Progress, silent
 
@@ -32,6 +33,7 @@ CHAPTERS: Mapping[str, tuple[str, ChapterFunction]] = MappingProxyType(
         "dce": ("DCE perfusion", certify_dce),
         "habitats": ("Habitats", certify_habitats),
         "learning": ("Learning from curves", certify_learning),
+        "networks": ("Reproducible parameters by networks", certify_networks),
     }
 )
 """Title of every chapter and what measures it; a later system adds its own here."""

@@ -50,6 +50,7 @@ class DscSettings(_Section):
     motion_correction: bool = True
     flow_method: Literal["vascular", "ssvd", "csvd", "osvd", "tikhonov"] = "vascular"
     leakage_correction: Literal["matched", "bsw", "bidirectional", "none"] = "matched"
+    aif: Literal["auto", "network"] = "auto"
     aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
 
 
@@ -74,8 +75,11 @@ class DceSettings(_Section):
     kep_max_per_min: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Faster than this is plasma on its way through, not leakage."""
     aif: Literal[
-        "auto", "dsc", "learned", "parker", "georgiou", "orton_exponential", "orton_cosine"
+        "auto", "dsc", "network", "learned", "parker", "georgiou", "orton_exponential",
+        "orton_cosine",
     ] = "auto"  # fmt: skip
+    intervals: Literal["fit", "network"] = "fit"
+    """"network": Ktrans, ve and vp with calibrated intervals besides those of the fit."""
     aif_voxels: Annotated[int, Field(ge=1, le=100)] = 10
     aif_medium: Literal["blood", "plasma"] | None = None
     t10_s: Seconds | None = None
@@ -85,7 +89,7 @@ class DceSettings(_Section):
 class EnhanceSettings(_Section):
     """What is done to series before they are quantified, in `bolus run`: a step of its own."""
 
-    dsc: Literal["none", "local_pca", "frames"] = "none"
+    dsc: Literal["none", "local_pca", "frames", "super_resolution"] = "none"
     dce: Literal["none", "local_pca", "frames"] = "none"
 
 

@@ -20,6 +20,7 @@ from bolus.report import DceFindings, quality_figures
 from bolus.workflows.config import Config
 from bolus.workflows.dce_artery import Artery, Enhanced, find_artery
 from bolus.workflows.dce_fitting import Fitted, area_maps, example_voxels, fit_brain
+from bolus.workflows.dce_intervals import fitted_maps, kinetic_maps, network_findings
 from bolus.workflows.dce_t10 import NativeT1, native_rate, t10_map
 from bolus.workflows.dsc import ASSUMED_LARGE
 from bolus.workflows.gathered import empty_mask, joined_history, joined_mask, region_rows
@@ -119,11 +120,21 @@ def quantify_dce(
             fitted = fit_brain(
                 measured.enhanced, measured.status, measured.brain, artery.plasma, config
             )
-        maps = _completed(measured, fitted)
+        maps, network = _completed(measured, fitted), None
+        if config.dce.intervals == "network":
+            with stage(progress, "Intervals"):
+                said = kinetic_maps(
+                    measured.enhanced, measured.status, measured.brain, artery.plasma
+                )
+                lesion = scan.tumour.foreground if scan.tumour else None
+                normal = measured.brain if lesion is None else measured.brain.without(lesion)
+                network = network_findings(said, maps, tumour=scan.tumour, normal=normal)
+                maps = maps.with_maps(*said.maps)
         warn_of_mirrored(maps, scan.tumour, measured.brain, DCE_KEYS)
-    return _findings(
+    findings = _findings(
         scan, measured, artery, fitted, maps, config=config, remarks=(created, tuple(notices))
     )
+    return replace(findings, network=network)
 
 
 def _found(
@@ -229,6 +240,7 @@ def _findings(
     if scan.brain is None:
         searched["quantify.find_enhancement"] = "preprocess.find_brain"
     concentration = measured.enhanced.concentration
+    determined = quantify.determined_maps(fitted_maps(maps))
     return DceFindings(
         label=scan.label,
         version=__version__,
@@ -248,7 +260,7 @@ def _findings(
         provenance=joined_history(maps, searched),
         white_matter=scan.white_matter,
         tumour=scan.tumour,
-        regions=region_rows(quantify.determined_maps(maps), tumour=scan.tumour, others=others),
+        regions=region_rows(determined, tumour=scan.tumour, others=others),
         examples=example_voxels(fitted, concentration, tumour=lesion, normal=normal),
         motion=measured.motion if not measured.motion.skipped else None,
         motion_skipped=measured.motion.skipped,

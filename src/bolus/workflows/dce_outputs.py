@@ -36,6 +36,8 @@ def write_dce_findings(
     io.write_mask(output, names.mask("brain"), findings.brain, sources=sources)
     if findings.white_matter is not None:
         io.write_mask(output, names.mask("whitematter"), findings.white_matter, sources=sources)
+    if findings.network is not None:
+        io.write_mask(output, names.mask("unlike"), findings.network.unlike, sources=sources)
     for name, labels in (("tumour", findings.tumour), ("model", findings.chosen)):
         if labels is not None:
             io.write_labels(output, names.segmentation(name), labels, sources=sources)

@@ -104,6 +104,7 @@ def _enhanced(request: EnhanceRequest, config: Config, progress: Progress) -> En
             baseline, moment = _passage(before, brain, request.kind)
         found = enhancer(request.method)(before, brain, progress)
         with stage(progress, "With and without"):
+            brain, before = found.brain or brain, found.before or before
             change = series_change(
                 before, found.series, brain, baseline=baseline, falls=request.kind == "dsc"
             )

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,13 +16,21 @@ from bolus.workflows.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Enhanced:
-    """A series after a method, the noise it found (x, y, z), and the network if it was one."""
+    """A series after a method, the noise it found (x, y, z), and the network if it was one.
+
+    Where its voxels are others, `before` is the series as it came on them, by straight lines, and
+    `brain` the mask.
+    """
 
     series: PerfusionSeries
     sigma: np.ndarray | None = None
     card: ModelCard | None = None
+    before: PerfusionSeries | None = None
+    brain: Mask | None = None
 
 
+_FINER = 2
+"""Times as many voxels along each axis of a slice: what the network was trained for."""
 Enhancer = Callable[[PerfusionSeries, Mask, Progress], Enhanced]
 
 
@@ -56,15 +64,37 @@ def _frames(series: PerfusionSeries, brain: Mask, progress: Progress) -> Enhance
     found = enhance_frames(
         series, brain, weights, progress=lambda done, total: progress("Noise", done, total)
     )
-    if found.outside:
-        warnings.warn(
-            QualityWarning(
-                f"{weights.card.name} was not trained for this series: {'; '.join(found.outside)}"
-            ),
-            stacklevel=2,
-        )
+    _note_outside(weights.card, found.outside)
     return Enhanced(series=found.series, sigma=found.sigma, card=weights.card)
 
 
-ENHANCERS: Mapping[str, Enhancer] = MappingProxyType({"local_pca": _local_pca, "frames": _frames})
+def _super_resolution(series: PerfusionSeries, brain: Mask, progress: Progress) -> Enhanced:
+    weights = chosen_weights(None, kind="spacetime")
+    from bolus.nets.spacetime_apply import refine_series
+    from bolus.nets.spacetime_input import interpolated
+
+    x, y, z = series.grid.shape
+    shape = (_FINER * x, _FINER * y, z)
+    found = refine_series(
+        series, brain, weights, shape=shape,
+        progress=lambda done, total: progress("Resolution", done, total),
+    )  # fmt: skip
+    _note_outside(weights.card, found.outside)
+    plain = replace(
+        series, values=interpolated(series.values, shape, order=1), grid=found.series.grid
+    )
+    return Enhanced(series=found.series, card=weights.card, before=plain, brain=found.mask)
+
+
+def _note_outside(card: ModelCard, outside: tuple[str, ...]) -> None:
+    if outside:
+        warnings.warn(
+            QualityWarning(f"{card.name} was not trained for this series: {'; '.join(outside)}"),
+            stacklevel=3,
+        )
+
+
+ENHANCERS: Mapping[str, Enhancer] = MappingProxyType(
+    {"local_pca": _local_pca, "frames": _frames, "super_resolution": _super_resolution}
+)
 """Every method; settings name them too."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from types import MappingProxyType
 
 from bolus import io
+from bolus.core.quantities import INTERVAL_KEYS
 from bolus.workflows.config import Config
 from bolus.workflows.dce_inputs import DcePaths
 from bolus.workflows.inputs import DscPaths
@@ -70,14 +71,20 @@ def dce_manifest(paths: DcePaths, config: Config, names: Names) -> io.Manifest:
     native = ("t10",) if settings.t10_s is None else ()
     delay = ("delay",) if settings.delay == "voxel" else ()
     chosen = ("model",) if settings.model == "best" else ()
+    network = settings.intervals == "network"
+    said = [key for keys in INTERVAL_KEYS.values() for key in keys] if network else []
+    plain = {key for key in said if not key.endswith("median")}
     measured = {names.table("aif", description=name) for name in ("blood", "vein")}
     return _exam(
         names, dce_method(settings.model),
-        must=(*_MODELS[settings.model], *delay, *_QUALITY_OF_FIT, *native), may=_AREAS,
-        masks=("brain", "whitematter") if paths.reference_mask else ("brain",),
+        must=(*_MODELS[settings.model], *delay, *_QUALITY_OF_FIT, *native, *said), may=_AREAS,
+        masks=(
+            "brain", *(("whitematter",) if paths.reference_mask else ()),
+            *(("unlike",) if network else ()),
+        ),
         labels=(*chosen, *(("tumour",) if paths.tumour else ())),
         tables={names.table("aif", description="plasma")},
-        plain={"t10"} if paths.t1_map else frozenset(),
+        plain=plain | ({"t10"} if paths.t1_map else set()),
     ) | io.Manifest(must=(), may=measured)  # fmt: skip
 
 

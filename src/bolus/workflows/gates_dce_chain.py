@@ -125,7 +125,7 @@ def quantify_pure(scan: SimulatedDce, *, delay: str = "none") -> Chain:
     series = scan.signal
     timing = quantify.find_enhancement(series, scan.brain)
     anatomy = baseline_image(series, timing.baseline)
-    r10 = native_rate(_native(scan), series, anatomy, scan.brain, align=False)
+    r10 = native_rate(native_images(scan), series, anatomy, scan.brain, align=False)
     sequence = SpoiledGradientEcho.of(series.acquisition)
     relaxivity = relaxivities_at(scan.protocol.field_strength_t).r1
     concentration, status = quantify.signal_to_concentration(
@@ -155,7 +155,7 @@ def quantify_scan(
         dsc: arterial ΔR2* of the same patient's DSC.
     """
     job = DceScan(
-        label="", signal=scan.signal, native=_native(scan), tumour=scan.tumour, dsc_aif=dsc
+        label="", signal=scan.signal, native=native_images(scan), tumour=scan.tumour, dsc_aif=dsc
     )
     return quantify_dce(job, config_with(Config(), "dce", {"aif": aif}), created="")
 
@@ -302,7 +302,12 @@ def _protocol(request: GateRequest) -> DceProtocol:
     return dataclasses.replace(DCE_PROTOCOLS[_PROTOCOL], shape=shape, voxel_mm=voxel_mm)
 
 
-def _native(scan: SimulatedDce) -> NativeT1:
+def native_images(scan: SimulatedDce) -> NativeT1:
+    """Return the flip-angle images of a simulated scan, and its true flip angles.
+
+    Args:
+        scan: of `simulate_dce`.
+    """
     images = tuple(
         FlipAngleImage(
             values=values, flip_angle_deg=angle, repetition_time_s=scan.protocol.repetition_time_s

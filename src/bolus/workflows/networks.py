@@ -13,7 +13,7 @@ from bolus.io.weights import read_weights, shipped_weights
 
 _LIBRARIES = ("torch", "pytorch_lightning", "safetensors")
 _SHIPPED: Mapping[str, str] = MappingProxyType(
-    {"curve-sequence": "sequence-idh", "frames": "frame-enhancer"}
+    {"curve-sequence": "sequence-idh", "frames": "frame-enhancer", "spacetime": "space-time-field"}
 )
 """Names of shipped weights, of kinds that may be shipped for several outcomes."""
 

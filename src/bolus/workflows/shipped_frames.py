@@ -93,7 +93,7 @@ def frame_examples(patients: int, *, seed: int) -> list["FrameExample"]:
             if n % _DCE_EVERY == _DCE_EVERY - 1
             else simulate_patient(settings)
         )
-        truth = _spotted(scan.signal, scan.brain, random)
+        truth = spotted(scan.signal, scan.brain, random)
         level = float(np.median(truth.values[scan.brain.values][:, 2]))
         snr = float(np.exp(random.uniform(np.log(12), np.log(150))))
         g = g_factor(truth.grid.shape, most=float(random.uniform(1, 2.5)), seed=seed + n)
@@ -113,14 +113,17 @@ def fit_shipped_frames() -> Weights:
     return replace(weights, card=replace(weights.card, trained_on=_TRAINED_ON, simulated=True))
 
 
-def frame_tests(patients: int, *, seed: int = TEST_SEED) -> list[FrameTest]:
+def frame_tests(
+    patients: int, *, seed: int = TEST_SEED, shape: tuple[int, int, int] = _TEST_SHAPE
+) -> list[FrameTest]:
     """Return DSC scans on scanners, of heads and with a residue that no training saw.
 
     Args:
         patients: how many, each on a scanner of its own.
         seed: of patients and scanners.
+        shape: as of `draw_scanners`.
     """
-    scanners = draw_scanners(patients, seed=seed, shape=_TEST_SHAPE)
+    scanners = draw_scanners(patients, seed=seed, shape=shape)
     return [_test(scanner, seed + n) for n, scanner in enumerate(scanners)]
 
 
@@ -207,8 +210,14 @@ def write_shipped_frames(folder: Path) -> None:
     write_weights(folder, replace(weights, card=replace(weights.card, measured=measured)))
 
 
-def _spotted(series: PerfusionSeries, brain: Mask, random: np.random.Generator) -> PerfusionSeries:
-    """Return a series with small spots of more or less agent, so that they are no noise to it."""
+def spotted(series: PerfusionSeries, brain: Mask, random: np.random.Generator) -> PerfusionSeries:
+    """Return a series with small spots of more or less agent, so that they are no noise to it.
+
+    Args:
+        series: signal.
+        brain: where they are.
+        random: decides about places, sizes and strengths.
+    """
     inside = brain.values
     factor = np.ones(inside.shape, np.float32)
     for place in random.permutation(np.argwhere(inside))[:_SPOTS]:

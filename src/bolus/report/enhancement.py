@@ -52,6 +52,10 @@ def _context(findings: EnhancementFindings) -> dict[str, object]:
     }
 
 
+_EXPECTED = "change of the first pass; at most 5 % is expected"
+_FINER = "more than by straight lines, which make arteries lower"
+
+
 def _tiles(findings: EnhancementFindings) -> tuple[Glance, ...]:
     before, after = findings.change.tsnr
     shape = findings.change.shape
@@ -75,9 +79,10 @@ def _tiles(findings: EnhancementFindings) -> tuple[Glance, ...]:
         tiles.append(
             Glance(
                 name=name,
-                look=not abs(value) <= _LIMIT,
+                look=not (findings.interpolated or abs(value) <= _LIMIT),
+                judged=not findings.interpolated,
                 finding=_percent(value),
-                detail="change of the first pass; at most 5 % is expected",
+                detail=_FINER if findings.interpolated else _EXPECTED,
             )
         )
     card = findings.card

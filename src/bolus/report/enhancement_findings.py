@@ -67,6 +67,8 @@ class EnhancementFindings:
     `before` and `after` are both the signal; `moment` is the frame that pictures show, at the peak
     of the passage; `baseline` the frames before it. `sigma` (x, y, z) is the noise that was found
     [a.u.], None where the method does not tell. `card` is that of a network, None without one.
+    `interpolated`: the method gave other voxels, and `before` was brought onto them by straight
+    lines.
 
     Raises:
         GeometryError: something lies on another grid.
@@ -86,6 +88,7 @@ class EnhancementFindings:
     provenance: Provenance
     sigma: np.ndarray | None = None
     card: ModelCard | None = None
+    interpolated: bool = False
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     title: str = "Enhanced series"

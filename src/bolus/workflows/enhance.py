@@ -124,6 +124,7 @@ def _enhanced(request: EnhanceRequest, config: Config, progress: Progress) -> En
         provenance=found.series.provenance,
         sigma=found.sigma,
         card=found.card,
+        interpolated=found.before is not None,
         warnings=tuple(notices),
         settings={"method": request.method, "kind": request.kind},
     )

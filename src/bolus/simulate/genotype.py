@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bolus.core.cns5 import GRADES, IntegratedType, integrate_markers
 from bolus.core.randomness import stream
 from bolus.errors import Code, MetadataError
 from bolus.simulate.effects import effect
@@ -53,13 +54,7 @@ class Genotype:
     @property
     def diagnosis(self) -> str:
         """Return the name in the classification; a wildtype below grade 4 has none of its own."""
-        if self.kind == "oligodendroglioma":
-            return "oligodendroglioma, IDH-mutant and 1p/19q-codeleted"
-        if self.kind == "astrocytoma":
-            return "astrocytoma, IDH-mutant"
-        if self.grade == 4:
-            return "glioblastoma, IDH-wildtype"
-        return "diffuse glioma, IDH-wildtype, not elsewhere classified"
+        return _classified(self).types[0]
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -71,28 +66,26 @@ class Genotype:
         return (self.idh, f"grade {self.grade}", *(name for name, held in flags if held))
 
 
-def _contradiction(genotype: Genotype) -> str:
-    """Return what contradicts the classification, or nothing."""
-    mutant = genotype.idh == MUTANT
-    rules = (
-        (genotype.idh not in (MUTANT, WILDTYPE), f"IDH {genotype.idh!r} is not mutant or wildtype"),
-        (genotype.grade not in (2, 3, 4), f"grade {genotype.grade} is not 2, 3 or 4"),
-        (genotype.codeleted and not mutant, "1p/19q codeletion without an IDH mutation"),
-        (genotype.codeleted and genotype.grade == 4, "an oligodendroglioma of grade 4"),
-        (
-            mutant and not genotype.codeleted and genotype.cdkn2a_deleted and genotype.grade < 4,
-            "an IDH-mutant astrocytoma with CDKN2A deletion below grade 4",
-        ),
-        (
-            genotype.codeleted and genotype.cdkn2a_deleted and genotype.grade == 2,
-            "an oligodendroglioma of grade 2 with CDKN2A deletion",
-        ),
-        (
-            not mutant and genotype.cdkn2a_deleted and genotype.grade < 4,
-            "a wildtype glioma below grade 4 with CDKN2A deletion is not simulated",
-        ),
+def _classified(genotype: Genotype) -> IntegratedType:
+    return integrate_markers(
+        idh=genotype.idh,
+        codeletion="codeleted" if genotype.codeleted else "intact",
+        cdkn2a="deleted" if genotype.cdkn2a_deleted else "intact",
+        grade=genotype.grade,
     )
-    return next((said for broken, said in rules if broken), "")
+
+
+def _contradiction(genotype: Genotype) -> str:
+    """Return what contradicts the classification, or is not simulated, or nothing."""
+    if genotype.idh not in (MUTANT, WILDTYPE):
+        return f"IDH {genotype.idh!r} is not mutant or wildtype"
+    if genotype.grade not in GRADES:
+        return f"grade {genotype.grade} is not 2, 3 or 4"
+    if said := _classified(genotype).conflicts:
+        return said[0]
+    if genotype.idh == WILDTYPE and genotype.cdkn2a_deleted and genotype.grade < 4:
+        return "a wildtype glioma below grade 4 with CDKN2A deletion is not simulated"
+    return ""
 
 
 def draw_genotype(seed: int) -> Genotype:

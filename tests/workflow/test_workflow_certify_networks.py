@@ -14,8 +14,9 @@ from bolus.workflows.shipped_frames import FrameScore
 
 REQUEST = GateRequest(seed=1, profile=PROFILES["quick"])
 GOOD = FrameScore(
-    frames_psnr=40.0, frames_ssim=0.99, map_psnr=30.0, map_bias=0.0, aif_peak=0.01, aif_fwhm=0.01,
-    recovery_bias=0.0, contrast=0.9, lost=0, invented=0,
+    frames_psnr=40.0, frames_ssim=0.99, frames_nmse=0.01, map_psnr=30.0, map_nmse=0.01,
+    map_bias=0.0, aif_peak=0.01, aif_fwhm=0.01, aif_ttp_s=0.1, recovery_bias=0.0, contrast=0.9,
+    lost=0, invented=0,
 )  # fmt: skip
 
 
@@ -50,6 +51,8 @@ def test_resolution_passes_where_maps_gain_and_nothing_is_bent(fields):
         ("map_psnr", 28.9, "gain of the CBV map over trilinear"),
         ("aif_peak", 0.06, "height of vessels, network"),
         ("aif_fwhm", -0.06, "width of vessels, network"),
+        ("aif_ttp_s", 0.8, "time to peak of vessels, network"),
+        ("recovery_bias", 0.06, "signal recovery, network"),
         ("map_bias", 0.06, "mean blood volume, network"),
         ("lost", 1, "lesions lost or invented, network"),
         ("invented", 1, "lesions lost or invented, network"),

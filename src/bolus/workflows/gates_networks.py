@@ -263,13 +263,17 @@ def _gate(
 
 def _bias_gates(name: str, scores: list[FrameScore]) -> list[Gate]:
     """Return the gates of what may not happen to vessels, maps and lesions."""
-    percent = 100 * LIMITS["aif_peak"]
-    gates = [
-        _gate(f"{said}, {name}", "mean error", name, 100 * _mean(scores, own), unit="%",
-              low=-percent, high=percent)
-        for own, said in (("aif_peak", "height of vessels"), ("aif_fwhm", "width of vessels"),
-                          ("map_bias", "mean blood volume"))
-    ]  # fmt: skip
+    gates = []
+    for own, limit, said in (
+        ("aif_peak", "aif_peak", "height of vessels"), ("aif_fwhm", "aif_fwhm", "width of vessels"),
+        ("recovery_bias", "recovery", "signal recovery"), ("map_bias", "map", "mean blood volume"),
+    ):  # fmt: skip
+        most = 100 * LIMITS[limit]
+        gates.append(_gate(f"{said}, {name}", "mean error", name, 100 * _mean(scores, own),
+                           unit="%", low=-most, high=most))  # fmt: skip
+    late = LIMITS["aif_ttp_s"]
+    gates.append(_gate(f"time to peak of vessels, {name}", "mean error", name,
+                       _mean(scores, "aif_ttp_s"), unit="s", low=-late, high=late))  # fmt: skip
     lost = sum(score.lost + score.invented for score in scores)
     gates.append(_gate(f"lesions lost or invented, {name}", "number", name, lost, high=0.0))
     return gates
@@ -295,13 +299,14 @@ def _aif_table(scores: Mapping[str, AifScore], what: str) -> ErrorTable:
 
 
 def _frame_table(scores: Mapping[str, list[FrameScore]]) -> ErrorTable:
-    fields = ("frames_psnr", "frames_ssim", "map_psnr", "aif_peak", "aif_fwhm", "recovery_bias",
-              "contrast")  # fmt: skip
-    columns = ("frames, PSNR [dB]", "frames, SSIM", "CBV, PSNR [dB]", "height of vessels",
-               "width of vessels", "signal recovery", "contrast left")  # fmt: skip
+    fields = ("frames_psnr", "frames_ssim", "frames_nmse", "map_psnr", "map_nmse", "aif_peak",
+              "aif_fwhm", "aif_ttp_s", "recovery_bias", "contrast")  # fmt: skip
+    columns = ("frames, PSNR [dB]", "frames, SSIM", "frames, NMSE", "CBV, PSNR [dB]", "CBV, NMSE",
+               "height of vessels", "width of vessels", "time to peak [s]", "signal recovery",
+               "contrast left")  # fmt: skip
     return ErrorTable(
         title="DSC", text="Errors are shares of the truth.", columns=columns,
-        absolute=(*columns[:3], columns[6]), what="values",
+        absolute=(*columns[:5], columns[9]), what="values",
         rows=tuple(
             ErrorRow(object="DSC", method=name, errors=tuple(_mean(own, x) for x in fields))
             for name, own in scores.items()

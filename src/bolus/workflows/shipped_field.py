@@ -323,6 +323,7 @@ def write_shipped_field(folder: Path) -> None:
         **{
             f"test_{name}": float(np.mean([getattr(score, own) for score in perfused]))
             for name, own in (("aif_peak", "aif_peak"), ("aif_fwhm", "aif_fwhm"),
+                              ("aif_ttp_s", "aif_ttp_s"), ("recovery", "recovery_bias"),
                               ("map", "map_bias"))
         },
         "test_ktrans": float(np.mean([score.map_bias for score in leaked])),

@@ -62,10 +62,13 @@ class FrameScore:
 
     frames_psnr: float
     frames_ssim: float
+    frames_nmse: float
     map_psnr: float
+    map_nmse: float
     map_bias: float
     aif_peak: float
     aif_fwhm: float
+    aif_ttp_s: float
     recovery_bias: float
     contrast: float
     lost: int
@@ -142,8 +145,10 @@ def score_frames(test: FrameTest, series: PerfusionSeries) -> FrameScore:
     near = lesion_test(found, true, test.lesions, test.around)
     recovery = [_recovery(one, test) for one in (series, test.truth)]
     return FrameScore(
-        frames_psnr=frames.psnr, frames_ssim=frames.ssim, map_psnr=maps.psnr, map_bias=maps.bias,
-        aif_peak=bias.peak, aif_fwhm=bias.fwhm, recovery_bias=recovery[0] - recovery[1],
+        frames_psnr=frames.psnr, frames_ssim=frames.ssim, frames_nmse=frames.nmse,
+        map_psnr=maps.psnr, map_nmse=maps.nmse, map_bias=maps.bias,
+        aif_peak=bias.peak, aif_fwhm=bias.fwhm, aif_ttp_s=bias.time_to_peak_s,
+        recovery_bias=recovery[0] - recovery[1],
         contrast=near.contrast, lost=near.lost, invented=near.invented,
     )  # fmt: skip
 
@@ -189,6 +194,8 @@ def measured_of(weights: Weights, tests: Sequence[FrameTest]) -> dict[str, float
     return {
         "test_aif_peak": worst("aif_peak"),
         "test_aif_fwhm": worst("aif_fwhm"),
+        "test_aif_ttp_s": worst("aif_ttp_s"),
+        "test_recovery": worst("recovery_bias"),
         "test_map": worst("map_bias"),
         "test_lost": float(sum(score.lost for score in every)),
         "test_invented": float(sum(score.invented for score in every)),

@@ -18,6 +18,7 @@ from bolus.core import (
 from bolus.core.quantities import SIGNAL
 from bolus.errors import FileError, MetadataError, QuantityError
 from bolus.io.weights import shipped_weights
+from bolus.metrics.perfusion_bias import LIMITS
 from bolus.nets.export import onnx_bytes, onnx_difference
 from bolus.nets.frame_enhance import (
     RECIPE,
@@ -36,8 +37,7 @@ from bolus.nets.weighting import load_weights
 SHAPE, FRAMES, SIGMA = (40, 40, 4), 40, 4.0
 SMALL = FrameSettings(width=8, depth=3)
 SHORT = replace(RECIPE, epochs=6, batch_size=16, learning_rate=1e-2)
-PASSED = {"test_aif_peak": 0.0, "test_aif_fwhm": 0.0, "test_map": 0.0, "test_lost": 0.0,
-          "test_invented": 0.0}  # fmt: skip
+PASSED = {f"test_{name}": 0.0 for name in LIMITS}
 
 
 def scan(seed=1, *, sigma=SIGMA):

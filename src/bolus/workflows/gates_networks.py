@@ -128,7 +128,7 @@ def interval_part(request: GateRequest) -> Part:
                  what="RMSE over that of least squares", object=_CURVES, method="networks",
                  value=high, high=1.05, source=_SOURCE),
         ]  # fmt: skip
-    columns = ("interval holds [%]", "error, low SNR", "error, high SNR")
+    columns = ("interval holds [%]", "error, low SNR [%]", "error, high SNR [%]")
     return Part(
         title="Intervals of Ktrans and vp",
         text=(
@@ -140,10 +140,10 @@ def interval_part(request: GateRequest) -> Part:
         tables=(
             ErrorTable(
                 title="By kind",
-                text="Errors are root mean squares over those of least squares.",
+                text="Errors are root mean squares in percent of those of least squares.",
                 columns=columns, absolute=columns, what="values",
                 rows=tuple(
-                    ErrorRow(object=kind, method=key, errors=tuple(map(float, row)))
+                    ErrorRow(object=kind, method=key, errors=(row[0], 100 * row[1], 100 * row[2]))
                     for (kind, key), row in rows.items()
                 ),
             ),
@@ -284,13 +284,13 @@ def _mean(scores: "list[FrameScore] | list[DceScore]", name: str) -> float:
 
 
 def _aif_table(scores: Mapping[str, AifScore], what: str) -> ErrorTable:
-    columns = ("ICC(2,1)", "median error [%]", "limits of two picks, low [%]", "high [%]")
+    columns = ("ICC(2,1) [%]", "median error [%]", "limits of two picks, low [%]", "high [%]")
     rows = []
     for name, score in scores.items():
         ends = [100 * (np.exp(x) - 1) for x in (score.repeat.lower, score.repeat.upper)]
         rows.append(
             ErrorRow(object=what, method=name,
-                     errors=(score.icc.value, 100 * score.error, *map(float, ends)))
+                     errors=(100 * score.icc.value, 100 * score.error, *map(float, ends)))
         )  # fmt: skip
     return ErrorTable(
         title="Ktrans by arterial curve", text="Bland and Altman's limits of the two picks.",
@@ -298,30 +298,46 @@ def _aif_table(scores: Mapping[str, AifScore], what: str) -> ErrorTable:
     )  # fmt: skip
 
 
+_DSC_COLUMNS: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {
+        "frames_psnr": ("frames, PSNR [dB]", 1), "frames_ssim": ("frames, SSIM [%]", 100),
+        "frames_nmse": ("frames, NMSE [%]", 100), "map_psnr": ("CBV, PSNR [dB]", 1),
+        "map_nmse": ("CBV, NMSE [%]", 100), "contrast": ("contrast left [%]", 100),
+        "aif_peak": ("height of vessels [%]", 100), "aif_fwhm": ("width of vessels [%]", 100),
+        "aif_ttp_s": ("time to peak [s]", 1), "recovery_bias": ("signal recovery [%]", 100),
+    }
+)  # fmt: skip
+_DCE_COLUMNS: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {
+        "frames_psnr": ("frames, PSNR [dB]", 1), "map_psnr": ("Ktrans, PSNR [dB]", 1),
+        "map_bias": ("mean Ktrans of the tumour [%]", 100),
+    }
+)  # fmt: skip
+
+
 def _frame_table(scores: Mapping[str, list[FrameScore]]) -> ErrorTable:
-    fields = ("frames_psnr", "frames_ssim", "frames_nmse", "map_psnr", "map_nmse", "aif_peak",
-              "aif_fwhm", "aif_ttp_s", "recovery_bias", "contrast")  # fmt: skip
-    columns = ("frames, PSNR [dB]", "frames, SSIM", "frames, NMSE", "CBV, PSNR [dB]", "CBV, NMSE",
-               "height of vessels", "width of vessels", "time to peak [s]", "signal recovery",
-               "contrast left")  # fmt: skip
-    return ErrorTable(
-        title="DSC", text="Errors are shares of the truth.", columns=columns,
-        absolute=(*columns[:5], columns[9]), what="values",
-        rows=tuple(
-            ErrorRow(object="DSC", method=name, errors=tuple(_mean(own, x) for x in fields))
-            for name, own in scores.items()
-        ),
-    )  # fmt: skip
+    return _score_table("DSC", "What is kept or lost, and errors.", scores, _DSC_COLUMNS)
 
 
 def _ktrans_table(scores: Mapping[str, list[DceScore]]) -> ErrorTable:
-    columns = ("frames, PSNR [dB]", "Ktrans, PSNR [dB]", "mean Ktrans of the tumour")
-    fields = ("frames_psnr", "map_psnr", "map_bias")
+    return _score_table("DCE", "True T1, flip angles and artery.", scores, _DCE_COLUMNS)
+
+
+def _score_table(
+    kind: str,
+    text: str,
+    scores: "Mapping[str, list[FrameScore]] | Mapping[str, list[DceScore]]",
+    columns: Mapping[str, tuple[str, float]],
+) -> ErrorTable:
+    """Tabulate means of scores; figures with a sign are errors."""
+    signed = ("aif_peak", "aif_fwhm", "aif_ttp_s", "recovery_bias", "map_bias")
     return ErrorTable(
-        title="DCE", text="True T1, flip angles and artery; the bias is a share of the truth.",
-        columns=columns, absolute=columns[:2], what="values",
+        title=kind, text=text, columns=tuple(name for name, _ in columns.values()),
+        absolute=tuple(name for key, (name, _) in columns.items() if key not in signed),
+        what="values",
         rows=tuple(
-            ErrorRow(object="DCE", method=name, errors=tuple(_mean(own, x) for x in fields))
-            for name, own in scores.items()
+            ErrorRow(object=kind, method=method,
+                     errors=tuple(unit * _mean(own, key) for key, (_, unit) in columns.items()))
+            for method, own in scores.items()
         ),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Tumours as graphs: regions of one perfusion code, supervoxels in them, links through time."""
 
 from bolus.graphs.adjacency import Contacts, contacts_of
+from bolus.graphs.arrays import graph_arrays
 from bolus.graphs.build import GraphSettings, build_graph
 from bolus.graphs.components import code_components
 from bolus.graphs.edges import Edges, cosines, edges_of, near_pairs
@@ -24,6 +25,7 @@ __all__ = [
     "contacts_of",
     "cosines",
     "edges_of",
+    "graph_arrays",
     "link_visits",
     "merge_small",
     "near_pairs",
